@@ -1,0 +1,227 @@
+package axprocess
+
+import (
+	"syscall"
+
+	"axprocess/internal/slab"
+)
+
+// This file is about births: a builder collects what the new process is to be,
+// Build makes it in one step under the lock.
+//
+// Invariants: memory is allocated before the lock is taken; all is checked
+// before anything is changed; a fork is ordered with its parent's exit by the
+// lock, so a child is either reparented by that exit or refused (semantics 2.2).
+
+// ProcessBuilder describes a process to be. It is a value: its methods return
+// changed copies, and it may be built again, which asks for the number again.
+type ProcessBuilder struct {
+	table      *Table
+	parent     *Process // nil: an init
+	thread     *Thread  // the forking thread; nil: the parent's leader or first live one
+	pid        PID
+	data       any
+	leader     any
+	hasLeader  bool
+	asSibling  bool
+	vfork      bool
+	otherExit  bool
+	exitSignal Signal
+}
+
+// NewInit begins the table's init: a process without parent that leads a new
+// group and a new session of its own number. Build refuses with EEXIST if the
+// table has an init, or the number is in use; EINVAL if the number is out of
+// range or the table's options are.
+func (t *Table) NewInit(pid PID) ProcessBuilder {
+	return ProcessBuilder{table: t, pid: pid}
+}
+
+// Fork begins a child of p. It joins p's group and session. If p has threads,
+// its leader forks, or the first live thread when the leader has exited. Build
+// refuses with ESRCH if p is exiting or has exited, EINVAL, EEXIST or EAGAIN for
+// the number; nothing is reserved before. (fork(2); kernel: copy_process.)
+func (p *Process) Fork(pid PID) ProcessBuilder {
+	return ProcessBuilder{table: p.table(), parent: p, pid: pid}
+}
+
+// Fork begins a child of h's process that h waits for first; otherwise as
+// Process.Fork. Build also refuses with ESRCH if h has exited.
+func (h *Thread) Fork(pid PID) ProcessBuilder {
+	return ProcessBuilder{table: h.process.table(), parent: h.process, thread: h, pid: pid}
+}
+
+// Data gives the process something of the caller's to carry.
+func (b ProcessBuilder) Data(v any) ProcessBuilder {
+	b.data = v
+	return b
+}
+
+// Leader gives it a first thread with the process's number and this data.
+func (b ProcessBuilder) Leader(v any) ProcessBuilder {
+	b.leader, b.hasLeader = v, true
+	return b
+}
+
+// CloneParent makes it a sibling of the forking process instead of a child
+// (clone(2): CLONE_PARENT). Build refuses with EINVAL if the forker is an init.
+func (b ProcessBuilder) CloneParent() ProcessBuilder {
+	b.asSibling = true
+	return b
+}
+
+// Vfork holds the forking thread until the child execs or exits (vfork(2)); see
+// Process.AwaitVfork.
+func (b ProcessBuilder) Vfork() ProcessBuilder {
+	b.vfork = true
+	return b
+}
+
+// ExitSignal sets what the parent is sent when the child ends: SIGCHLD unless
+// set, 0 for nothing. A child with another one is a clone child to wait(2)
+// (__WCLONE) and never ends without a wait. EINVAL if it is out of range.
+func (b ProcessBuilder) ExitSignal(sig Signal) ProcessBuilder {
+	b.exitSignal, b.otherExit = sig, sig != SIGCHLD
+	return b
+}
+
+// Build makes the process, or says why not and changes nothing. Two lock-free
+// allocations at most for the process and its leader; O(1).
+func (b ProcessBuilder) Build() (*Process, error) {
+	p := &Process{data: b.data}
+	p.state.Store(uint32(Running))
+	var h *Thread
+	if b.hasLeader {
+		h = &Thread{process: p, data: b.leader}
+	}
+	var err *Error
+	if b.parent == nil {
+		g := &ProcessGroup{session: &Session{table: b.table}}
+		err = b.buildInit(p, h, g)
+	} else {
+		err = b.buildChild(p, h)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func (b *ProcessBuilder) buildInit(p *Process, h *Thread, g *ProcessGroup) *Error {
+	const op = "new init"
+	s := b.table.enter()
+	defer s.leave()
+	if s.misuse != nil {
+		return s.misuse
+	}
+	if s.init != nil {
+		return refuse(op, b.pid, syscall.EEXIST, "the table has an init, %d", s.init.pid)
+	}
+	if err := b.checkShape(op); err != nil {
+		return err
+	}
+	n, err := s.claim(op, b.pid)
+	if err != nil {
+		return err
+	}
+	s.occupy(b.pid, n)
+	at, _ := s.enroll(p, n)
+	s.openSession(g.session, n)
+	s.openGroup(g, n, p.id)
+	s.join(at, g)
+	s.lead(at, h)
+	s.init = p
+	return nil
+}
+
+// checkShape refuses what no clone(2) call can ask for.
+func (b *ProcessBuilder) checkShape(op string) *Error {
+	if b.parent == nil && (b.asSibling || b.vfork || b.otherExit) {
+		return refuse(op, b.pid, syscall.EINVAL, "an init has nobody to be a sibling of, to hold or to notify")
+	}
+	if b.exitSignal < 0 || b.exitSignal > SIGRTMAX {
+		return refuse(op, b.pid, syscall.EINVAL, "exit signal %d is not in 0…%d", b.exitSignal, SIGRTMAX)
+	}
+	return nil
+}
+
+func (b *ProcessBuilder) buildChild(p *Process, h *Thread) *Error {
+	const op = "fork"
+	s := b.table.enter()
+	defer s.leave()
+	forker := b.parent
+	r := s.row(forker)
+	if r == nil {
+		return refuse(op, forker.pid, syscall.ESRCH, reasonFreed)
+	}
+	if err := r.mayAct(op); err != nil {
+		return err
+	}
+	thread := b.thread
+	if thread == nil {
+		thread = r.firstThread
+	} else if thread.exited.Load() {
+		return refuse(op, thread.TID(), syscall.ESRCH, "the thread has exited")
+	}
+	if err := b.checkShape(op); err != nil {
+		return err
+	}
+	parentAt, owner := forker.at, thread.owns()
+	if b.asSibling {
+		if parentAt = r.parent; parentAt == 0 {
+			return refuse(op, forker.pid, syscall.EINVAL, "CLONE_PARENT by a process without a parent")
+		}
+		owner = r.owner
+	}
+	n, err := s.claim(op, b.pid)
+	if err != nil {
+		return err
+	}
+	s.occupy(b.pid, n)
+	at, child := s.enroll(p, n)
+	child.flags = r.flags&flagsInherited | flagForked
+	if r.flags&flagSubreaper != 0 {
+		child.flags |= flagBelowSubreaper
+	}
+	s.inherit(child, r, h, thread)
+	if b.asSibling {
+		b.exitLikeForker(child, r)
+	} else if b.otherExit {
+		child.flags |= flagOtherExit
+		child.ext().exitSignal = b.exitSignal
+	}
+	s.adopt(parentAt, owner, at)
+	s.join(at, forker.group.Load())
+	s.lead(at, h)
+	if b.vfork {
+		s.hold(forker, thread, child)
+	}
+	return nil
+}
+
+// exitLikeForker: with CLONE_PARENT the exit signal is the forker's own
+// (kernel: copy_process, "p->exit_signal = current->group_leader->exit_signal").
+func (b *ProcessBuilder) exitLikeForker(child, forker *row) {
+	if forker.flags&flagOtherExit != 0 {
+		child.flags |= flagOtherExit
+		child.ext().exitSignal = forker.extra.exitSignal
+	}
+}
+
+// enroll gives a new process its number, its id and its row.
+func (s *state) enroll(p *Process, n PID) (slab.Index, *row) {
+	at, r := s.rows.Alloc()
+	p.pid, p.id, p.at = n, s.newID(), at
+	r.process = p
+	return at, r
+}
+
+// lead publishes a process, after its first thread if it has one.
+func (s *state) lead(at slab.Index, h *Thread) {
+	r := s.rows.At(at)
+	if h != nil {
+		h.tid.Store(int32(r.process.pid))
+		s.startThread(r, h)
+	}
+	s.procs.Set(uint32(r.process.pid), r.process)
+}

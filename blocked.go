@@ -1,0 +1,248 @@
+package axprocess
+
+import (
+	"context"
+	"syscall"
+
+	"axprocess/internal/slab"
+)
+
+// This file is about waits that block: where they stand, who completes them.
+//
+// An end is handed over: the operation that brings it about finds, under the
+// lock, the wait that takes it, stores the result there and consumes the end. So
+// a wait whose context is cancelled at that moment has either been given its
+// result, and returns it, or has not, and consumed nothing; and nobody wakes in
+// vain. Waits that only look (WNOWAIT) are all given it, before the one that
+// consumes.
+//
+// Invariants (I12): a blocked wait is in one list; there is nothing ready that it
+// could return.
+
+// waiter is a blocked wait.
+type waiter struct {
+	want
+	process    *Process
+	thread     *Thread
+	list       *waitList
+	prev, next *waiter
+	done       chan struct{} // closed after the lock's release, once result or err is set
+	completed  bool          // guarded
+	result     WaitResult
+	err        error
+}
+
+// waits is where a process's blocked waits stand. Those for one child stand with
+// that child (extra.watchers), so that what happens to a child costs no more than
+// the waits that it can matter to.
+type waits struct {
+	all    map[*waiter]struct{}
+	any    waitList          // for the end of any ordinary child
+	odd    waitList          // for any child, with other options
+	groups map[PID]*waitList // for a group
+}
+
+type waitList struct{ first, last *waiter }
+
+func (l *waitList) add(w *waiter) {
+	w.list, w.prev = l, l.last
+	if l.last == nil {
+		l.first = w
+	} else {
+		l.last.next = w
+	}
+	l.last = w
+}
+
+func (l *waitList) remove(w *waiter) {
+	if w.prev == nil {
+		l.first = w.next
+	} else {
+		w.prev.next = w.next
+	}
+	if w.next == nil {
+		l.last = w.prev
+	} else {
+		w.next.prev = w.prev
+	}
+	w.list, w.prev, w.next = nil, nil, nil
+}
+
+// block puts a wait where it will be found.
+func (s *state) block(w *waiter) {
+	x := s.row(w.process).ext()
+	if x.waits.all == nil {
+		x.waits.all = map[*waiter]struct{}{}
+	}
+	x.waits.all[w] = struct{}{}
+	switch {
+	case w.byNumber():
+		child := w.child
+		if child == nil {
+			child = s.procs.Get(uint32(w.pid))
+			w.child = child
+		}
+		s.row(child).ext().watchers.add(w)
+	case w.pid != WaitAny || w.anyGroup:
+		if x.waits.groups == nil {
+			x.waits.groups = map[PID]*waitList{}
+		}
+		l := x.waits.groups[w.group()]
+		if l == nil {
+			l = new(waitList)
+			x.waits.groups[w.group()] = l
+		}
+		l.add(w)
+	case w.opts&(WALL|WCLONE|WNOTHREAD|WNOWAIT) == 0 && w.opts&WEXITED != 0:
+		x.waits.any.add(w)
+	default:
+		x.waits.odd.add(w)
+	}
+}
+
+// unblock takes a wait out of its list.
+func (s *state) unblock(w *waiter) {
+	l := w.list
+	l.remove(w)
+	if r := s.row(w.process); r != nil && r.extra != nil {
+		delete(r.extra.waits.all, w)
+		if l.first == nil && !w.byNumber() {
+			if r.extra.waits.groups[w.group()] == l {
+				delete(r.extra.waits.groups, w.group())
+			}
+		}
+	}
+}
+
+func (s *state) complete(w *waiter, result WaitResult, err error) {
+	s.unblock(w)
+	w.completed, w.result, w.err = true, result, err
+	s.wakes = append(s.wakes, w)
+}
+
+// sleep waits for the completion, or for the context.
+func (w *waiter) sleep(ctx context.Context) (WaitResult, error) {
+	if ctx.Done() == nil {
+		<-w.done
+		return w.result, w.err
+	}
+	select {
+	case <-w.done:
+		return w.result, w.err
+	case <-ctx.Done():
+	}
+	s := w.process.table().enter()
+	defer s.leave()
+	if w.completed {
+		return w.result, w.err
+	}
+	s.unblock(w)
+	return WaitResult{}, ctx.Err()
+}
+
+// offer shows the blocked waits of its parent that a child has something to
+// report, and says whether one of them has consumed it.
+func (s *state) offer(at slab.Index) bool {
+	r := s.rows.At(at)
+	if r.parent == 0 {
+		return false
+	}
+	var lists [4]*waitList
+	if r.extra != nil {
+		lists[0] = &r.extra.watchers
+	}
+	if x := s.rows.At(r.parent).extra; x != nil {
+		lists[1], lists[2] = &x.waits.any, &x.waits.odd
+		lists[3] = x.waits.groups[r.process.group.Load().pgid]
+	}
+	var taker *waiter
+	for _, l := range lists {
+		if l == nil {
+			continue
+		}
+		for w := l.first; w != nil && (taker == nil || l != lists[1]); {
+			next := w.next
+			if cause := w.ready(r); cause != 0 && w.accepts(r, w.thread) {
+				if w.opts&WNOWAIT != 0 {
+					s.complete(w, s.take(at, cause, w.opts), nil)
+				} else if taker == nil {
+					taker = w
+				}
+			}
+			w = next
+		}
+	}
+	if taker == nil {
+		return false
+	}
+	cause := taker.ready(r)
+	opts := taker.opts
+	s.complete(taker, WaitResult{}, nil)
+	taker.result = s.take(at, cause, opts)
+	return true
+}
+
+// childGone: what a freed child leaves behind are waits that nothing can
+// complete any more.
+func (s *state) childGone(parent slab.Index, pgid PID, child *extra) {
+	if child != nil {
+		for w := child.watchers.first; w != nil; w = child.watchers.first {
+			s.complete(w, WaitResult{}, w.noChild())
+		}
+	}
+	if x := s.rows.At(parent).extra; x != nil && len(x.waits.all) > 0 {
+		if w := x.waits.any.first; w != nil && !s.hasMatch(parent, w.thread, &w.want) {
+			for w := x.waits.any.first; w != nil; w = x.waits.any.first {
+				s.complete(w, WaitResult{}, w.noChild())
+			}
+		}
+		s.failHopeless(parent, &x.waits.odd)
+		s.failHopeless(parent, x.waits.groups[pgid])
+	}
+}
+
+// failHopeless completes with ECHILD the waits of a list that no child matches.
+func (s *state) failHopeless(parent slab.Index, l *waitList) {
+	if l == nil {
+		return
+	}
+	for w := l.first; w != nil; {
+		next := w.next
+		if !s.hasMatch(parent, w.thread, &w.want) {
+			s.complete(w, WaitResult{}, w.noChild())
+		}
+		w = next
+	}
+}
+
+func (w *waiter) noChild() error {
+	return refuse(w.op, w.process.pid, syscall.ECHILD, "no child matches %s any more", w.target())
+}
+
+// childEnded: a wait for stops and continues alone has nothing to wait for once
+// what it matched are zombies.
+func (s *state) childEnded(at slab.Index) {
+	r := s.rows.At(at)
+	if r.parent == 0 {
+		return
+	}
+	if r.extra != nil {
+		s.failHopeless(r.parent, &r.extra.watchers)
+	}
+	if x := s.rows.At(r.parent).extra; x != nil && len(x.waits.all) > 0 {
+		s.failHopeless(r.parent, &x.waits.odd)
+		s.failHopeless(r.parent, x.waits.groups[r.process.group.Load().pgid])
+	}
+}
+
+// failWaits completes the waits of an exiting thread, or of all if h is nil.
+func (s *state) failWaits(r *row, h *Thread) {
+	if r.extra == nil {
+		return
+	}
+	for w := range r.extra.waits.all {
+		if h == nil || w.thread == h {
+			s.complete(w, WaitResult{}, refuse(w.op, r.process.pid, syscall.ESRCH, "the caller has exited"))
+		}
+	}
+}

@@ -1,0 +1,292 @@
+package axprocess
+
+import (
+	"syscall"
+
+	"axprocess/internal/slab"
+)
+
+// This file is about the end: exit, who gets the orphans, and when a zombie's
+// numbers are free again.
+//
+// An exit is one step under the lock, in this order:
+//  1. children go to the reaper, the zombies among them too, so that the reaper
+//     can be told of those it has to wait for;
+//  2. each child's group, then the process's own, may have become orphaned: this
+//     looks at parents as they are after step 1;
+//  3. the process is a zombie, and its parent's waits see it; or, where nobody
+//     has to wait, it ends at once.
+//
+// Invariant: no process has a parent that is a zombie (I5).
+
+// GroupExit begins the exit of the whole process: every thread must go, and no
+// thread or child comes after it. The first caller's code stands; later calls
+// change nothing. EPERM for the table's init, since it could not end; ESRCH when
+// it has exited. O(1). (exit_group(2).)
+func (p *Process) GroupExit(code int32) error {
+	const op = "group exit"
+	s := p.table().enter()
+	defer s.leave()
+	if err := s.mayEnd(op, p); err != nil {
+		return err
+	}
+	if p.State() == Running {
+		p.code = code
+		p.state.Store(uint32(Exiting))
+		s.resume(p.at, s.row(p))
+	}
+	return nil
+}
+
+// mayEnd refuses the end of an init, and of what has ended.
+func (s *state) mayEnd(op string, p *Process) *Error {
+	switch {
+	case p.at == 0:
+		return refuse(op, p.pid, syscall.ESRCH, reasonFreed)
+	case p.State() == Zombie:
+		return refuse(op, p.pid, syscall.ESRCH, reasonZombie)
+	case p == s.init:
+		return refuse(op, p.pid, syscall.EPERM, "it is the table's init")
+	}
+	return nil
+}
+
+// Exit makes p a zombie: its children go to the nearest live subreaper above it,
+// else to the init. If nobody has to wait for it, it is freed at once. EPERM for
+// the table's init, EBUSY while threads live, ESRCH when it has exited.
+// O(children). (_exit(2); kernel: exit_notify.)
+func (p *Process) Exit() error {
+	const op = "exit"
+	s := p.table().enter()
+	defer s.leave()
+	if err := s.mayEnd(op, p); err != nil {
+		return err
+	}
+	if r := s.row(p); r.nthreads > 0 {
+		return refuse(op, p.pid, syscall.EBUSY, "%d threads live", r.nthreads)
+	}
+	s.exit(p.at, Exited)
+	s.settle()
+	return nil
+}
+
+// GroupKill ends all threads and the process at once, as by a signal: it is then
+// a zombie whose status is Killed, or Dumped if core is true, with the signal's
+// number; if GroupExit was called before, that code stands. EINVAL for no such
+// signal, EPERM for the table's init, ESRCH when it has exited.
+// O(threads + children). (Kernel: do_group_exit.)
+func (p *Process) GroupKill(sig Signal, core bool) error {
+	const op = "group kill"
+	if sig <= 0 || sig > SIGRTMAX {
+		return refuse(op, p.pid, syscall.EINVAL, "signal %d is not in 1…%d", sig, SIGRTMAX)
+	}
+	s := p.table().enter()
+	defer s.leave()
+	if err := s.mayEnd(op, p); err != nil {
+		return err
+	}
+	s.killNow(p.at, sig, core)
+	s.settle()
+	return nil
+}
+
+// killNow is GroupKill for what may end.
+func (s *state) killNow(at slab.Index, sig Signal, core bool) {
+	r := s.rows.At(at)
+	p := r.process
+	cause := Exited
+	if p.State() == Running {
+		p.code, cause = int32(sig), Killed
+		if core {
+			cause = Dumped
+		}
+		p.state.Store(uint32(Exiting))
+	}
+	for r.lastThread != nil {
+		s.stopThread(at, r, r.lastThread)
+	}
+	s.exit(at, cause)
+}
+
+// exit is the step described above, for a process without live threads.
+func (s *state) exit(at slab.Index, cause WaitCause) {
+	r := s.rows.At(at)
+	p := r.process
+	s.resume(at, r)
+	s.failWaits(r, nil)
+	if r.brood.first != 0 {
+		s.orphanChildren(at, r)
+	}
+	g := p.group.Load()
+	if g.stopped > 0 && r.parent != 0 && s.anchors(g, s.rows.At(r.parent).process) {
+		s.dealWithOrphaned(g, at)
+	}
+	if r.flags&flagSubreaper != 0 {
+		r.flags &^= flagSubreaper
+		s.subreapers--
+	}
+	if r.extra != nil {
+		s.release(r.extra.vforker)
+		r.extra.vforker = nil
+	}
+	p.state.Store(uint32(Zombie) | uint32(cause)<<causeShift)
+	s.notifyEnd(at, r, false)
+}
+
+// notifyEnd tells the parent of a zombie that it can wait for it, or ends the
+// zombie at once where the parent never will: it ignores SIGCHLD or has
+// SA_NOCLDWAIT, and SIGCHLD is what the child would send (semantics 3.8; kernel:
+// do_notify_parent).
+func (s *state) notifyEnd(at slab.Index, r *row, adopted bool) {
+	if r.parent == 0 {
+		return // whoever is outside waits for it
+	}
+	p, parent := r.process, s.rows.At(r.parent)
+	sig := SIGCHLD
+	if r.flags&flagOtherExit != 0 {
+		sig = r.extra.exitSignal
+	}
+	if sig == SIGCHLD && parent.flags&(flagIgnoresChild|flagNoChildWait) != 0 {
+		s.post(parent.process, sig, "a child has ended")
+		if !adopted {
+			p.state.Store(p.state.Load()&^(1<<causeShift-1) | uint32(Freed))
+		}
+		s.free(at)
+		return
+	}
+	if !adopted {
+		s.pushZombie(&s.broodOf(r.parent, r.owner).zombies, at)
+	}
+	if sig != 0 {
+		s.post(parent.process, sig, "a child has ended")
+	}
+	if !s.offer(at) {
+		s.childEnded(at)
+	}
+}
+
+// orphanChildren gives all children to the reaper.
+func (s *state) orphanChildren(at slab.Index, r *row) {
+	to, owner := s.reaperOf(r)
+	for r.brood.first != 0 {
+		childAt := r.brood.first
+		child := s.rows.At(childAt)
+		oldGroup := child.process.group.Load()
+		anchored := s.anchors(oldGroup, r.process)
+		s.abandon(childAt)
+		if child.flags&flagOtherExit != 0 {
+			child.flags &^= flagOtherExit // kernel: reparent_leader
+		}
+		s.adopt(to, owner, childAt)
+		s.parentDied(child)
+		if child.process.State() == Zombie {
+			s.notifyEnd(childAt, child, true)
+		}
+		if anchored && oldGroup.stopped > 0 {
+			s.dealWithOrphaned(oldGroup, 0)
+		}
+	}
+}
+
+// reaperOf finds who gets the orphans of an exiting process: the nearest ancestor
+// that is a live subreaper, else the init (kernel: find_new_reaper).
+func (s *state) reaperOf(r *row) (slab.Index, *Thread) {
+	to := s.init.at
+	if r.flags&flagBelowSubreaper != 0 && s.subreapers > 0 {
+		for at := r.parent; at != 0; {
+			above := s.rows.At(at)
+			if above.process == s.init {
+				break
+			}
+			if above.flags&flagSubreaper != 0 && above.alive() {
+				to = at
+				break
+			}
+			at = above.parent
+		}
+	}
+	return to, s.rows.At(to).firstThread.owns()
+}
+
+// SetChildSubreaper makes p the reaper of what is orphaned below it, or no longer
+// one. Not inherited by fork. ESRCH once p has exited. O(1) to clear;
+// O(descendants) the first time, to mark them. (PR_SET_CHILD_SUBREAPER; kernel:
+// propagate_has_child_subreaper.)
+func (p *Process) SetChildSubreaper(on bool) error {
+	s := p.table().enter()
+	defer s.leave()
+	if err := s.mayCall("set child subreaper", p); err != nil {
+		return err
+	}
+	r := s.row(p)
+	if on == (r.flags&flagSubreaper != 0) {
+		return nil
+	}
+	r.flags ^= flagSubreaper
+	if !on {
+		s.subreapers--
+		return nil
+	}
+	s.subreapers++
+	s.markBelow(p.at)
+	return nil
+}
+
+// markBelow marks all descendants as having a subreaper above. What is marked
+// already has its descendants marked.
+func (s *state) markBelow(top slab.Index) {
+	todo := []slab.Index{top}
+	for len(todo) > 0 {
+		r := s.rows.At(todo[len(todo)-1])
+		todo = todo[:len(todo)-1]
+		if r.process.State() == Zombie {
+			continue
+		}
+		s.broods(r, nil, func(b *brood) bool {
+			return s.children(b, func(at slab.Index, child *row) bool {
+				if child.flags&flagBelowSubreaper == 0 {
+					child.flags |= flagBelowSubreaper
+					todo = append(todo, at)
+				}
+				return true
+			})
+		})
+	}
+}
+
+// Free ends a zombie: it leaves its parent, its group and the table, and its
+// number can be given again unless a group or session goes by it. EBUSY unless it
+// is a zombie, ESRCH when it has been freed. O(log zombies of its parent).
+// (Kernel: release_task.)
+func (p *Process) Free() error {
+	const op = "free"
+	s := p.table().enter()
+	defer s.leave()
+	switch p.State() {
+	case Freed:
+		return refuse(op, p.pid, syscall.ESRCH, reasonFreed)
+	case Zombie:
+	default:
+		return refuse(op, p.pid, syscall.EBUSY, "the process has not exited")
+	}
+	s.free(p.at)
+	return nil
+}
+
+// free takes a process that has exited out of everything.
+func (s *state) free(at slab.Index) {
+	r := s.rows.At(at)
+	p := r.process
+	parent, extra := r.parent, r.extra
+	s.abandon(at)
+	s.quit(at)
+	s.procs.Set(uint32(p.pid), nil)
+	s.vacate(p.pid)
+	p.state.Store(p.state.Load()&^(1<<causeShift-1) | uint32(Freed))
+	p.at = 0
+	pgid := p.group.Load().pgid
+	s.rows.Free(at)
+	if parent != 0 {
+		s.childGone(parent, pgid, extra)
+	}
+}

@@ -1,0 +1,405 @@
+package axprocess
+
+import (
+	"sync/atomic"
+	"syscall"
+
+	"axprocess/internal/slab"
+)
+
+// This file is about process groups: how they begin, who is in them, how a
+// process moves, when they end.
+//
+// Invariants:
+//   - a group has a member or has ended; zombies are members (I7);
+//   - a group that has ended is in no list, has no member, and holds nothing but
+//     its session;
+//   - a group's session never changes, and its members are all of that session.
+
+// ProcessGroup is a process group: from the operation that makes it until its
+// last member leaves.
+type ProcessGroup struct {
+	session     *Session
+	id          uint64
+	founder     uint64 // unique id of the process whose number it took
+	pgid        PID
+	first, last slab.Index // members in the order of joining
+	n           int
+	stopped     int           // members that are stopped
+	prev, next  *ProcessGroup // in the session's list
+	live        atomic.Bool
+}
+
+// PGID returns its number. No lock.
+func (g *ProcessGroup) PGID() PID { return g.pgid }
+
+// ID returns its unique id: never reused in the table's life. No lock.
+func (g *ProcessGroup) ID() uint64 { return g.id }
+
+// Session returns its session, also when both have ended. No lock.
+func (g *ProcessGroup) Session() *Session { return g.session }
+
+// Processes returns its members, zombies included, in the order in which they
+// joined; none once it has ended. O(members) under the lock.
+func (g *ProcessGroup) Processes() []*Process {
+	return listed(g.session.table, func(*state) int { return g.n }, func(s *state, to []*Process) []*Process {
+		s.members(g, func(_ slab.Index, r *row) bool {
+			to = append(to, r.process)
+			return true
+		})
+		return to
+	})
+}
+
+// Leader returns the member that the group is named after, or nil if it has
+// ended or left. One lock pair.
+func (g *ProcessGroup) Leader() *Process {
+	s := g.session.table.enter()
+	defer s.leave()
+	if p := s.procs.Get(uint32(g.pgid)); p != nil && p.group.Load() == g {
+		return p
+	}
+	return nil
+}
+
+// IsOrphaned says whether no member has a parent in another group of the same
+// session (POSIX XBD 3.243; kernel: will_become_orphaned_pgrp: exited members
+// and children of the init don't count). False once it has ended. O(members).
+func (g *ProcessGroup) IsOrphaned() bool {
+	s := g.session.table.enter()
+	defer s.leave()
+	return g.live.Load() && s.orphaned(g, 0)
+}
+
+// orphaned is IsOrphaned as it will be without the member ignored.
+func (s *state) orphaned(g *ProcessGroup, ignored slab.Index) bool {
+	return s.members(g, func(at slab.Index, r *row) bool {
+		if at == ignored || r.process.State() == Zombie || r.parent == 0 {
+			return true
+		}
+		return !s.anchors(g, s.rows.At(r.parent).process)
+	})
+}
+
+// anchors says whether a member's parent keeps the group from being orphaned.
+func (s *state) anchors(g *ProcessGroup, parent *Process) bool {
+	pg := parent.group.Load()
+	return parent != s.init && pg != g && pg.session == g.session
+}
+
+// members calls do for each member until it says false, and says whether it
+// never did.
+func (s *state) members(g *ProcessGroup, do func(slab.Index, *row) bool) bool {
+	for at := g.first; at != 0; {
+		r := s.rows.At(at)
+		next := r.nextMember
+		if !do(at, r) {
+			return false
+		}
+		at = next
+	}
+	return true
+}
+
+// openGroup enters a new group, still without a member, into its session.
+func (s *state) openGroup(g *ProcessGroup, n PID, founder uint64) {
+	g.id, g.pgid, g.founder = s.newID(), n, founder
+	s.revive(g)
+}
+
+// revive enters a group, new or once ended, into its session and the table.
+func (s *state) revive(g *ProcessGroup) {
+	v := g.session
+	g.prev, g.next = v.last, nil
+	if v.last == nil {
+		v.first = g
+	} else {
+		v.last.next = g
+	}
+	v.last = g
+	v.n++
+	g.live.Store(true)
+	s.groups.Set(uint32(g.pgid), g)
+	s.reserve(g.pgid)
+}
+
+// join makes a process the last member of a group.
+func (s *state) join(at slab.Index, g *ProcessGroup) {
+	r := s.rows.At(at)
+	r.prevMember, r.nextMember = g.last, 0
+	if g.last == 0 {
+		g.first = at
+	} else {
+		s.rows.At(g.last).nextMember = at
+	}
+	g.last = at
+	g.n++
+	if r.stopped() {
+		g.stopped++
+	}
+	r.process.group.Store(g)
+}
+
+// quit takes a process out of its group; the group ends with its last member, the
+// session with its last group (semantics 3.10).
+func (s *state) quit(at slab.Index) {
+	r := s.rows.At(at)
+	g := r.process.group.Load()
+	if r.prevMember == 0 {
+		g.first = r.nextMember
+	} else {
+		s.rows.At(r.prevMember).nextMember = r.nextMember
+	}
+	if r.nextMember == 0 {
+		g.last = r.prevMember
+	} else {
+		s.rows.At(r.nextMember).prevMember = r.prevMember
+	}
+	r.prevMember, r.nextMember = 0, 0
+	g.n--
+	if r.stopped() {
+		g.stopped--
+	}
+	if g.n == 0 {
+		s.closeGroup(g)
+	}
+}
+
+func (s *state) closeGroup(g *ProcessGroup) {
+	v := g.session
+	if g.prev == nil {
+		v.first = g.next
+	} else {
+		g.prev.next = g.next
+	}
+	if g.next == nil {
+		v.last = g.prev
+	} else {
+		g.next.prev = g.prev
+	}
+	g.prev, g.next = nil, nil
+	g.live.Store(false)
+	s.groups.Set(uint32(g.pgid), nil)
+	v.n--
+	if v.n == 0 {
+		s.closeSession(v)
+	}
+	s.vacate(g.pgid)
+}
+
+// move takes a process from its group to another.
+func (s *state) move(at slab.Index, g *ProcessGroup) {
+	s.quit(at)
+	s.join(at, g)
+}
+
+// CreateGroup makes a group of p's own number in p's session and moves p there.
+// EPERM if p leads its session or its group, or a group that it has left still
+// goes by its number; ESRCH once p is freed. A zombie can be moved, as by
+// setpgid(2). One allocation; O(1).
+func (p *Process) CreateGroup() (*ProcessGroup, error) {
+	const op = "create group"
+	g := &ProcessGroup{}
+	s := p.table().enter()
+	defer s.leave()
+	r := s.row(p)
+	if r == nil {
+		return nil, refuse(op, p.pid, syscall.ESRCH, reasonFreed)
+	}
+	old := p.group.Load()
+	if old.session.sid == p.pid {
+		return nil, refuse(op, p.pid, syscall.EPERM, "it leads session %d", p.pid)
+	}
+	if s.groups.Get(uint32(p.pid)) != nil {
+		return nil, refuse(op, p.pid, syscall.EPERM, "group %d exists", p.pid)
+	}
+	g.session = old.session
+	s.openGroup(g, p.pid, p.id)
+	s.move(p.at, g)
+	return g, nil
+}
+
+// MoveToGroup moves p into g. Into the group that p is in: nothing happens. Into
+// a group that has ended: it begins again, if nobody has taken its number since.
+// EPERM if p leads its session, g is of another session or table, or its number
+// is claimed; ESRCH once p is freed; EINVAL if g is nil. No allocation; O(1).
+func (p *Process) MoveToGroup(g *ProcessGroup) error {
+	const op = "move to group"
+	if g == nil {
+		return refuse(op, p.pid, syscall.EINVAL, "no group is given")
+	}
+	s := p.table().enter()
+	defer s.leave()
+	r := s.row(p)
+	if r == nil {
+		return refuse(op, p.pid, syscall.ESRCH, reasonFreed)
+	}
+	old := p.group.Load()
+	if old == g {
+		return nil
+	}
+	if old.session.sid == p.pid {
+		return refuse(op, p.pid, syscall.EPERM, "it leads session %d", p.pid)
+	}
+	if old.session != g.session {
+		return refuse(op, p.pid, syscall.EPERM, "group %d is of session %d, the process of session %d",
+			g.pgid, g.session.sid, old.session.sid)
+	}
+	if !g.live.Load() {
+		if err := s.mayRevive(op, p, g); err != nil {
+			return err
+		}
+		s.revive(g)
+	}
+	s.move(p.at, g)
+	return nil
+}
+
+// mayRevive: nothing but the process that founded the group may have its number,
+// since a number means one thing at a time (semantics 1.1).
+func (s *state) mayRevive(op string, p *Process, g *ProcessGroup) *Error {
+	n := uint32(g.pgid)
+	if q := s.procs.Get(n); s.groups.Get(n) != nil || s.sessions.Get(n) != nil ||
+		(q == nil && s.threads.Get(n) != nil) || (q != nil && q.id != g.founder) {
+		return refuse(op, p.pid, syscall.EPERM, "group %d has ended and its number is claimed by %s", g.pgid, s.roles(g.pgid))
+	}
+	return nil
+}
+
+// Setpgid moves the process pid (0: the caller; or a child of the caller that has
+// not exec'd) to group pgid (0: of pid's own number), making the group if the
+// numbers are equal. In this order: EINVAL for pgid < 0, ESRCH for no such
+// process, EINVAL for a thread that is no leader, EPERM for a child in another
+// session, EACCES for one that has exec'd, ESRCH for any other process, EPERM for
+// a session leader, EPERM for a group that is not in the caller's session. O(1).
+// (setpgid(2); semantics 4.2.)
+func (p *Process) Setpgid(pid, pgid PID) error {
+	const op = "setpgid"
+	fresh := &ProcessGroup{}
+	s := p.table().enter()
+	defer s.leave()
+	if err := s.mayCall(op, p); err != nil {
+		return err
+	}
+	if pid == 0 {
+		pid = p.pid
+	}
+	if pgid == 0 {
+		pgid = pid
+	}
+	if pgid < 0 {
+		return refuse(op, p.pid, syscall.EINVAL, "pgid %d is below 0", pgid)
+	}
+	q, err := s.setpgidTarget(op, p, pid)
+	if err != nil {
+		return err
+	}
+	session := p.group.Load().session
+	g := s.groups.Get(uint32(pgid))
+	switch {
+	case g != nil && g.session == session:
+	case pgid != pid, g != nil:
+		return refuse(op, p.pid, syscall.EPERM, "session %d has no group %d", session.sid, pgid)
+	default:
+		g = fresh
+		g.session = session
+		s.openGroup(g, pgid, q.id)
+	}
+	if q.group.Load() != g {
+		s.move(q.at, g)
+	}
+	return nil
+}
+
+// setpgidTarget finds whom a setpgid is about, and whether the caller may.
+func (s *state) setpgidTarget(op string, p *Process, pid PID) (*Process, *Error) {
+	var q *Process
+	if pid > 0 {
+		q = s.procs.Get(uint32(pid))
+	}
+	if q == nil {
+		if pid > 0 && s.threads.Get(uint32(pid)) != nil {
+			return nil, refuse(op, p.pid, syscall.EINVAL, "%d is a thread that leads no process", pid)
+		}
+		return nil, refuse(op, p.pid, syscall.ESRCH, "there is no process %d", pid)
+	}
+	r := s.row(q)
+	switch {
+	case r.parent == p.at:
+		if q.group.Load().session != p.group.Load().session {
+			return nil, refuse(op, p.pid, syscall.EPERM, "child %d is in another session", pid)
+		}
+		if r.flags&flagForked == 0 {
+			return nil, refuse(op, p.pid, syscall.EACCES, "child %d has called exec", pid)
+		}
+	case q != p:
+		return nil, refuse(op, p.pid, syscall.ESRCH, "%d is neither the caller nor a child of it", pid)
+	}
+	if q.group.Load().session.sid == pid {
+		return nil, refuse(op, p.pid, syscall.EPERM, "%d leads a session", pid)
+	}
+	return q, nil
+}
+
+// mayCall says whether a process can still make a system call.
+func (s *state) mayCall(op string, p *Process) *Error {
+	r := s.row(p)
+	switch {
+	case r == nil:
+		return refuse(op, p.pid, syscall.ESRCH, reasonFreed)
+	case p.State() == Zombie:
+		return refuse(op, p.pid, syscall.ESRCH, reasonZombie)
+	case !r.alive():
+		return refuse(op, p.pid, syscall.ESRCH, "its last thread has exited")
+	}
+	return nil
+}
+
+// Getpgid returns the group of the process or thread pid, 0 meaning the caller;
+// a zombie answers. ESRCH if there is none. O(1). (getpgid(2).)
+func (p *Process) Getpgid(pid PID) (PID, error) {
+	q, err := p.named("getpgid", pid)
+	if err != nil {
+		return 0, err
+	}
+	return q.group.Load().pgid, nil
+}
+
+// Getsid returns the session of the process or thread pid, 0 meaning the caller;
+// a zombie answers. ESRCH if there is none. O(1). (getsid(2).)
+func (p *Process) Getsid(pid PID) (PID, error) {
+	q, err := p.named("getsid", pid)
+	if err != nil {
+		return 0, err
+	}
+	return q.group.Load().session.sid, nil
+}
+
+func (p *Process) named(op string, pid PID) (*Process, error) {
+	s := p.table().enter()
+	defer s.leave()
+	if err := s.mayCall(op, p); err != nil {
+		return nil, err
+	}
+	if pid == 0 {
+		return p, nil
+	}
+	if q := s.find(pid); q != nil {
+		return q, nil
+	}
+	return nil, refuse(op, p.pid, syscall.ESRCH, "there is no process %d", pid)
+}
+
+// find returns the process that has a thread of this number, or goes by it.
+func (s *state) find(pid PID) *Process {
+	if pid <= 0 {
+		return nil
+	}
+	if q := s.procs.Get(uint32(pid)); q != nil {
+		return q
+	}
+	if h := s.threads.Get(uint32(pid)); h != nil {
+		return h.process
+	}
+	return nil
+}

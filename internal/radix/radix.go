@@ -1,0 +1,183 @@
+// Package radix maps small positive integers to pointers, for tables whose
+// keys are handed out densely and reused: process ids.
+//
+// Get takes no lock and may run beside anything. Set and All must be
+// serialised by the caller, who has a lock anyway.
+//
+// Invariants:
+//   - a page that holds no pointer is not reachable from the root, so the
+//     memory follows the number of keys up and down;
+//   - one empty page and one empty node are kept as spares: keys advance, so
+//     what empties is often what is needed next, and a churn at a page's edge
+//     must not allocate each time;
+//   - a page's base is changed only while the page is empty and unreachable. A
+//     reader that still holds such a page sees nil, which was true when the
+//     page was taken away, or sees the new base and starts again.
+package radix
+
+import (
+	"iter"
+	"sync/atomic"
+)
+
+const (
+	pageBits = 8
+	nodeBits = 7
+	pageLen  = 1 << pageBits
+	nodeLen  = 1 << nodeBits
+	nodeSpan = pageBits + nodeBits
+)
+
+// Table maps uint32 keys to *T. The zero value is an empty table.
+type Table[T any] struct {
+	root      atomic.Pointer[[]atomic.Pointer[node[T]]]
+	sparePage *page[T]
+	spareNode *node[T]
+	n         int
+}
+
+type node[T any] struct {
+	pages [nodeLen]atomic.Pointer[page[T]]
+	used  int
+}
+
+type page[T any] struct {
+	base  atomic.Uint32
+	used  int32
+	slots [pageLen]atomic.Pointer[T]
+}
+
+// Get returns the pointer at key, or nil. It takes no lock and costs four
+// dependent loads.
+func (t *Table[T]) Get(key uint32) *T {
+	for {
+		root := t.root.Load()
+		if root == nil || int(key>>nodeSpan) >= len(*root) {
+			return nil
+		}
+		nd := (*root)[key>>nodeSpan].Load()
+		if nd == nil {
+			return nil
+		}
+		pg := nd.pages[key>>pageBits%nodeLen].Load()
+		if pg == nil {
+			return nil
+		}
+		v := pg.slots[key%pageLen].Load()
+		if pg.base.Load() == key&^(pageLen-1) {
+			return v
+		}
+		// The page was emptied and reused between two of our loads.
+	}
+}
+
+// Len returns the number of keys that hold a pointer. Serialise it with Set.
+func (t *Table[T]) Len() int { return t.n }
+
+// Set makes key hold v; nil takes the key away. It allocates only when the key
+// is the first of its page and no spare page is at hand.
+func (t *Table[T]) Set(key uint32, v *T) {
+	if v == nil {
+		t.clear(key)
+		return
+	}
+	pg := t.grow(key)
+	slot := &pg.slots[key%pageLen]
+	if slot.Load() == nil {
+		pg.used++
+		t.n++
+	}
+	slot.Store(v)
+}
+
+func (t *Table[T]) grow(key uint32) *page[T] {
+	top := int(key >> nodeSpan)
+	root := t.root.Load()
+	if root == nil || top >= len(*root) {
+		size := 1
+		for size <= top {
+			size *= 2
+		}
+		bigger := make([]atomic.Pointer[node[T]], size)
+		if root != nil {
+			for i := range *root {
+				bigger[i].Store((*root)[i].Load())
+			}
+		}
+		root = &bigger
+		t.root.Store(root)
+	}
+	nd := (*root)[top].Load()
+	if nd == nil {
+		if nd, t.spareNode = t.spareNode, nil; nd == nil {
+			nd = new(node[T])
+		}
+		(*root)[top].Store(nd)
+	}
+	at := &nd.pages[key>>pageBits%nodeLen]
+	pg := at.Load()
+	if pg == nil {
+		if pg, t.sparePage = t.sparePage, nil; pg == nil {
+			pg = new(page[T])
+		}
+		pg.base.Store(key &^ (pageLen - 1))
+		nd.used++
+		at.Store(pg)
+	}
+	return pg
+}
+
+func (t *Table[T]) clear(key uint32) {
+	root := t.root.Load()
+	if root == nil || int(key>>nodeSpan) >= len(*root) {
+		return
+	}
+	nd := (*root)[key>>nodeSpan].Load()
+	if nd == nil {
+		return
+	}
+	pg := nd.pages[key>>pageBits%nodeLen].Load()
+	if pg == nil || pg.slots[key%pageLen].Load() == nil {
+		return
+	}
+	pg.slots[key%pageLen].Store(nil)
+	t.n--
+	if pg.used--; pg.used > 0 {
+		return
+	}
+	nd.pages[key>>pageBits%nodeLen].Store(nil)
+	t.sparePage = pg
+	if nd.used--; nd.used > 0 {
+		return
+	}
+	(*root)[key>>nodeSpan].Store(nil)
+	t.spareNode = nd
+}
+
+// All yields the keys that hold a pointer, ascending, with what they hold.
+func (t *Table[T]) All() iter.Seq2[uint32, *T] {
+	return func(yield func(uint32, *T) bool) {
+		root := t.root.Load()
+		if root == nil {
+			return
+		}
+		for i := range *root {
+			nd := (*root)[i].Load()
+			if nd == nil {
+				continue
+			}
+			for j := range nd.pages {
+				pg := nd.pages[j].Load()
+				if pg == nil {
+					continue
+				}
+				for k := range pg.slots {
+					v := pg.slots[k].Load()
+					if v != nil && !yield(uint32(i<<nodeSpan|j<<pageBits|k), v) {
+						return
+					}
+				}
+			}
+		}
+	}
+}

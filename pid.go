@@ -1,0 +1,178 @@
+package axprocess
+
+import (
+	"math/bits"
+	"syscall"
+)
+
+// This file is about numbers: which are in use, and which comes next.
+//
+// Invariants:
+//   - a number's bit is set exactly while a thread, a process (zombies
+//     included), a group or a session goes by it (I3);
+//   - a number that is in use is never given again (semantics 1.1; kernel:
+//     struct pid, alloc_pid).
+
+// PID is a process, thread, group or session id: one number space for all.
+type PID int32
+
+// NextPID lets the table choose: the next number after the last one chosen,
+// wrapping below the maximum to 300, as the kernel's cursor does. Numbers given
+// explicitly don't move the cursor (kernel: idr_alloc_cyclic, set_tid).
+const NextPID PID = 0
+
+const (
+	defaultMaxPID PID = 4_194_304 // PID_MAX_LIMIT
+	reservedPIDs  PID = 300       // RESERVED_PIDS: after a wrap numbers below are left to the boot's daemons
+)
+
+const (
+	leafBits  = 12
+	leafLen   = 1 << leafBits
+	leafWords = leafLen / 64
+)
+
+// numbers is the set of numbers in use.
+type numbers struct {
+	max    PID
+	cursor PID // the last number that next chose
+	leaves []*leaf
+	n      int
+	spare  *leaf
+}
+
+type leaf struct {
+	words [leafWords]uint64
+	used  int
+}
+
+func (u *numbers) inUse(n PID) bool {
+	i := int(n >> leafBits)
+	return i < len(u.leaves) && u.leaves[i] != nil &&
+		u.leaves[i].words[n%leafLen/64]&(1<<(n%64)) != 0
+}
+
+func (u *numbers) take(n PID) {
+	i := int(n >> leafBits)
+	for i >= len(u.leaves) {
+		u.leaves = append(u.leaves, nil)
+	}
+	if u.leaves[i] == nil {
+		if u.leaves[i], u.spare = u.spare, nil; u.leaves[i] == nil {
+			u.leaves[i] = new(leaf)
+		}
+	}
+	u.leaves[i].words[n%leafLen/64] |= 1 << (n % 64)
+	u.leaves[i].used++
+	u.n++
+}
+
+func (u *numbers) release(n PID) {
+	i := int(n >> leafBits)
+	l := u.leaves[i]
+	l.words[n%leafLen/64] &^= 1 << (n % 64)
+	l.used--
+	u.n--
+	if l.used == 0 {
+		u.leaves[i], u.spare = nil, l
+	}
+}
+
+// firstFree returns the lowest number in [from, to) that is not in use, or 0.
+// Full stretches of 4,096 numbers are passed in one step.
+func (u *numbers) firstFree(from, to PID) PID {
+	for n := from; n < to; {
+		i := int(n >> leafBits)
+		if i >= len(u.leaves) || u.leaves[i] == nil {
+			return n
+		}
+		l := u.leaves[i]
+		if l.used == leafLen {
+			n = PID(i+1) << leafBits
+			continue
+		}
+		free := ^l.words[n%leafLen/64] >> (n % 64)
+		if free == 0 {
+			n = n&^63 + 64
+			continue
+		}
+		if n += PID(bits.TrailingZeros64(free)); n < to {
+			return n
+		}
+	}
+	return 0
+}
+
+// next chooses a number: the lowest free one above the cursor, else from 300 on.
+// It returns 0 when none is left.
+func (u *numbers) next() PID {
+	n := u.firstFree(u.cursor+1, u.max)
+	if n == 0 {
+		low := PID(1)
+		if u.max > reservedPIDs && u.cursor >= reservedPIDs {
+			low = reservedPIDs
+		}
+		n = u.firstFree(low, min(u.cursor+1, u.max))
+	}
+	return n
+}
+
+// claim finds the number that a new thread or process will go by, without
+// taking it: EINVAL, EEXIST, EAGAIN (semantics 1.1).
+func (s *state) claim(op string, want PID) (PID, *Error) {
+	if want == NextPID {
+		n := s.numbers.next()
+		if n == 0 {
+			return 0, refuse(op, want, syscall.EAGAIN, "no number below %d is free", s.numbers.max)
+		}
+		return n, nil
+	}
+	if want < 0 || want >= s.numbers.max {
+		return 0, refuse(op, want, syscall.EINVAL, "the number is not in 1…%d", s.numbers.max-1)
+	}
+	if s.numbers.inUse(want) {
+		return 0, refuse(op, want, syscall.EEXIST, "the number is in use as %s", s.roles(want))
+	}
+	return want, nil
+}
+
+// occupy takes the number that claim found for want.
+func (s *state) occupy(want, n PID) {
+	if want == NextPID {
+		s.numbers.cursor = n
+	}
+	s.numbers.take(n)
+}
+
+// reserve takes a number for a group or a session, whose process may have it.
+// Number 0, of what is outside, is nobody's.
+func (s *state) reserve(n PID) {
+	if n != 0 && !s.numbers.inUse(n) {
+		s.numbers.take(n)
+	}
+}
+
+// vacate gives a number back once nothing goes by it.
+func (s *state) vacate(n PID) {
+	if n == 0 || !s.numbers.inUse(n) {
+		return
+	}
+	if k := uint32(n); s.procs.Get(k) == nil && s.threads.Get(k) == nil &&
+		s.groups.Get(k) == nil && s.sessions.Get(k) == nil {
+		s.numbers.release(n)
+	}
+}
+
+// roles names what goes by a number.
+func (s *state) roles(n PID) string {
+	switch k := uint32(n); {
+	case s.procs.Get(k) != nil:
+		return "a process"
+	case s.threads.Get(k) != nil:
+		return "a thread"
+	case s.sessions.Get(k) != nil:
+		return "a session"
+	default:
+		return "a process group"
+	}
+}

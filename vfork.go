@@ -1,0 +1,100 @@
+package axprocess
+
+import (
+	"context"
+	"syscall"
+)
+
+// This file is about vfork: the forking thread is held until its child execs or
+// exits (vfork(2)). The model says so and releases it; it is the embedder that
+// doesn't run it meanwhile.
+//
+// Invariant (I13): a hold is known to both sides, and ends with either.
+
+// vforkHold is one held thread and the child that holds it.
+type vforkHold struct {
+	process *Process // held; as a whole if thread is nil
+	thread  *Thread
+	child   *Process
+	done    chan struct{}
+}
+
+func (s *state) hold(p *Process, h *Thread, child *row) {
+	hold := &vforkHold{process: p, thread: h, child: child.process, done: make(chan struct{})}
+	child.ext().vforker = hold
+	if h != nil {
+		h.ext().hold = hold
+	} else {
+		s.row(p).ext().hold = hold
+	}
+}
+
+// release ends a hold.
+func (s *state) release(hold *vforkHold) {
+	if hold == nil {
+		return
+	}
+	if hold.thread != nil {
+		if x := hold.thread.extra; x != nil && x.hold == hold {
+			x.hold = nil
+		}
+	} else if r := s.row(hold.process); r != nil && r.extra.hold == hold {
+		r.extra.hold = nil
+	}
+	s.released = append(s.released, hold)
+}
+
+// VforkChild returns the child that holds h, or nil. One lock pair.
+func (h *Thread) VforkChild() *Process {
+	s := h.process.table().enter()
+	defer s.leave()
+	if h.extra != nil && h.extra.hold != nil {
+		return h.extra.hold.child
+	}
+	return nil
+}
+
+// AwaitVfork blocks while p is held by a vfork child: by Process.Fork, so of its
+// leader or first live thread, or of itself if it has none. It returns ctx's
+// error if that comes first, ESRCH once p is freed.
+func (p *Process) AwaitVfork(ctx context.Context) error {
+	s := p.table().enter()
+	r := s.row(p)
+	if r == nil {
+		s.leave()
+		return refuse("await vfork", p.pid, syscall.ESRCH, reasonFreed)
+	}
+	h := r.firstThread
+	var hold *vforkHold
+	if h == nil && r.extra != nil {
+		hold = r.extra.hold
+	}
+	s.leave()
+	if h != nil {
+		return h.AwaitVfork(ctx)
+	}
+	return hold.wait(ctx)
+}
+
+// AwaitVfork blocks while h is held by a vfork child, or until ctx's error.
+func (h *Thread) AwaitVfork(ctx context.Context) error {
+	s := h.process.table().enter()
+	var hold *vforkHold
+	if h.extra != nil {
+		hold = h.extra.hold
+	}
+	s.leave()
+	return hold.wait(ctx)
+}
+
+func (hold *vforkHold) wait(ctx context.Context) error {
+	if hold == nil {
+		return nil
+	}
+	select {
+	case <-hold.done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

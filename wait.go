@@ -1,0 +1,440 @@
+package axprocess
+
+import (
+	"context"
+	"strconv"
+	"syscall"
+	"time"
+
+	"axprocess/internal/slab"
+)
+
+// This file is about wait in all its forms: what a caller may ask for, and what
+// it gets. blocked.go is about those that wait for what has not happened yet.
+//
+// Contract: only one wait consumes each end; a wait for what can never come
+// fails; an end is never lost and never given twice. (A stop that was not
+// reported is lost when the process continues, and the reverse.)
+
+// WaitOptions says what to wait for and how. Linux's names and values.
+type WaitOptions uint32
+
+// The options of wait4(2) and waitid(2).
+const (
+	WNOHANG     WaitOptions = 0x00000001 // return at once
+	WUNTRACED   WaitOptions = 0x00000002 // also stops
+	WSTOPPED    WaitOptions = 0x00000002 // stops
+	WEXITED     WaitOptions = 0x00000004 // ends
+	WCONTINUED  WaitOptions = 0x00000008 // continues
+	WNOWAIT     WaitOptions = 0x01000000 // leave the child as it was
+	WNOTHREAD   WaitOptions = 0x20000000 // only the calling thread's own children (__WNOTHREAD)
+	WALL        WaitOptions = 0x40000000 // children with any exit signal (__WALL)
+	WCLONE      WaitOptions = 0x80000000 // only those whose exit signal is not SIGCHLD (__WCLONE)
+	waitKinds               = WSTOPPED | WEXITED | WCONTINUED
+	wait4Valid              = WNOHANG | WUNTRACED | WCONTINUED | WNOTHREAD | WALL | WCLONE
+	waitidValid             = WNOHANG | WNOWAIT | waitKinds | WNOTHREAD | WALL | WCLONE
+)
+
+// Whom to wait for, besides a child by its number (> 0) or a group (< -1).
+const (
+	WaitAny   PID = -1 // any child
+	WaitGroup PID = 0  // any child in the caller's group, as it is at the call
+)
+
+// WaitCause says what happened to a child; the zero value: nothing is ready.
+type WaitCause uint8
+
+// The causes. The code beside each is in parentheses.
+const (
+	Exited    WaitCause = iota + 1 // it exited (exit code & 0xff)
+	Killed                         // a signal ended it (the signal)
+	Dumped                         // likewise, with a core dump (the signal)
+	Stopped                        // a signal stopped it (the signal)
+	Continued                      // SIGCONT continued it (SIGCONT)
+)
+
+// String returns the cause's name in lower case.
+func (c WaitCause) String() string {
+	return [...]string{"nothing", "exited", "killed", "dumped", "stopped", "continued"}[min(c, 5)]
+}
+
+// Usage is what a process has used, as its embedder counts it.
+type Usage struct {
+	User, System time.Duration
+}
+
+func (u Usage) plus(v Usage) Usage { return Usage{u.User + v.User, u.System + v.System} }
+
+// WaitResult is what a wait returns. The zero value: nothing is ready (WNOHANG).
+type WaitResult struct {
+	PID     PID
+	Process *Process // the child; freed already if the wait consumed its end
+	Cause   WaitCause
+	Code    int32
+	Usage   Usage // the child's own and of the children that it waited for
+}
+
+// Status encodes the result as wait(2) does; 0 if nothing was ready.
+func (r WaitResult) Status() uint32 {
+	switch r.Cause {
+	case Exited:
+		return uint32(r.Code) & 0xff << 8
+	case Killed:
+		return uint32(r.Code) & 0x7f
+	case Dumped:
+		return uint32(r.Code)&0x7f | 0x80
+	case Stopped:
+		return uint32(r.Code)&0xff<<8 | 0x7f
+	case Continued:
+		return 0xffff
+	}
+	return 0
+}
+
+// want is what a wait is for, validated.
+type want struct {
+	op       string
+	pid      PID      // > 0: that child; WaitAny; < -1: that group
+	child    *Process // that child, by handle
+	opts     WaitOptions
+	anyGroup bool
+}
+
+func (w *want) group() PID { return -w.pid }
+
+// Wait waits for a child of p as the thread that Process.Thread returns would;
+// see Thread.Wait.
+func (p *Process) Wait(ctx context.Context, pid PID, opts WaitOptions) (WaitResult, error) {
+	return p.wait(ctx, nil, pid, opts)
+}
+
+// Wait waits for a child of h's process: pid as in waitpid(2), WaitAny, WaitGroup,
+// a number, or minus a group. Without WEXITED, WSTOPPED or WCONTINUED it waits
+// for an end. Of several that are ready, h's own children come first, then the
+// one that became a child first. Unless WNOWAIT is given, it consumes the end
+// (the child is freed) or the report of the stop or continue.
+//
+// ECHILD if no child matches, now or, when blocked, any more. EINVAL for an
+// unknown option; ESRCH for the smallest number, and when the caller exits. A
+// blocked wait ends with ctx's error, and then it has consumed nothing.
+//
+// O(1) in the number of children that are not ready, for any child or a number;
+// for a group O(ready children), and O(children) to find out that none matches.
+// (wait(2), waitpid(2); kernel: do_wait.)
+func (h *Thread) Wait(ctx context.Context, pid PID, opts WaitOptions) (WaitResult, error) {
+	return h.process.wait(ctx, h, pid, opts)
+}
+
+func (p *Process) wait(ctx context.Context, h *Thread, pid PID, opts WaitOptions) (WaitResult, error) {
+	const op = "wait"
+	if opts&^waitidValid != 0 {
+		return WaitResult{}, refuse(op, p.pid, syscall.EINVAL, "unknown options %#x", uint32(opts&^waitidValid))
+	}
+	if opts&waitKinds == 0 {
+		opts |= WEXITED
+	}
+	return p.await(ctx, h, want{op: op, pid: pid, opts: opts})
+}
+
+// WaitProcess waits for one child, given by its handle, as waitid(2) does by a
+// pidfd: it can't mistake another for it. ECHILD if it is no child of p, or no
+// longer one. Otherwise as Wait.
+func (p *Process) WaitProcess(ctx context.Context, child *Process, opts WaitOptions) (WaitResult, error) {
+	const op = "wait"
+	if opts&^waitidValid != 0 || child == nil {
+		return WaitResult{}, refuse(op, p.pid, syscall.EINVAL, "unknown options %#x, or no child", uint32(opts&^waitidValid))
+	}
+	if opts&waitKinds == 0 {
+		opts |= WEXITED
+	}
+	return p.await(ctx, nil, want{op: op, pid: child.pid, child: child, opts: opts})
+}
+
+// Wait4 is wait4(2) to the letter: it waits for ends, and for stops and continues
+// too if WUNTRACED and WCONTINUED ask for them. EINVAL for other options,
+// WEXITED and WNOWAIT among them; ESRCH for pid -2147483648; ECHILD. The context
+// plays the signal that interrupts.
+func (h *Thread) Wait4(ctx context.Context, pid PID, opts WaitOptions) (WaitResult, error) {
+	const op = "wait4"
+	if opts&^wait4Valid != 0 {
+		return WaitResult{}, refuse(op, h.TID(), syscall.EINVAL, "options %#x", uint32(opts&^wait4Valid))
+	}
+	return h.process.await(ctx, h, want{op: op, pid: pid, opts: opts | WEXITED})
+}
+
+// IDType says what the number given to Waitid is.
+type IDType int32
+
+// Linux's values. The number given with P_PIDFD stands for the process that the
+// descriptor refers to; WaitProcess takes a handle, which is closer.
+const (
+	P_ALL   IDType = 0
+	P_PID   IDType = 1
+	P_PGID  IDType = 2
+	P_PIDFD IDType = 3
+)
+
+// Waitid is waitid(2) to the letter. EINVAL for unknown options, for none of
+// WEXITED, WSTOPPED and WCONTINUED, for an unknown idtype, and for a number that
+// can be none (P_PID: ≤ 0, P_PGID: < 0, P_PIDFD: < 0); EBADF for a P_PIDFD that is no
+// process; ECHILD.
+func (h *Thread) Waitid(ctx context.Context, idtype IDType, id PID, opts WaitOptions) (WaitResult, error) {
+	const op = "waitid"
+	if opts&^waitidValid != 0 || opts&waitKinds == 0 {
+		return WaitResult{}, refuse(op, h.TID(), syscall.EINVAL, "options %#x", uint32(opts))
+	}
+	w := want{op: op, pid: id, opts: opts}
+	bad := false
+	switch idtype {
+	case P_ALL:
+		w.pid = WaitAny
+	case P_PID:
+		bad = id <= 0
+	case P_PGID:
+		bad = id < 0
+		w.pid, w.anyGroup = -id, id > 0
+	case P_PIDFD:
+		if bad = id < 0; !bad {
+			if w.child = h.process.table().Process(id); w.child == nil {
+				return WaitResult{}, refuse(op, h.TID(), syscall.EBADF, "%d is no process", id)
+			}
+		}
+	default:
+		bad = true
+	}
+	if bad {
+		return WaitResult{}, refuse(op, h.TID(), syscall.EINVAL, "idtype %d with id %d", idtype, id)
+	}
+	return h.process.await(ctx, h, w)
+}
+
+// await validates what takes the lock to validate, takes what is ready, and
+// blocks for the rest.
+func (p *Process) await(ctx context.Context, h *Thread, w want) (WaitResult, error) {
+	if w.pid == -1<<31 {
+		return WaitResult{}, refuse(w.op, p.pid, syscall.ESRCH, "%d is no group", w.pid)
+	}
+	s := p.table().enter()
+	if err := s.mayWait(w.op, p, h); err != nil {
+		s.leave()
+		return WaitResult{}, err
+	}
+	r := s.row(p)
+	if h == nil {
+		h = r.firstThread
+	}
+	if w.pid == WaitGroup && w.child == nil {
+		w.pid, w.anyGroup = -p.group.Load().pgid, true
+	}
+	found, some := s.poll(p.at, h, &w)
+	if found.Cause != 0 || some && w.opts&WNOHANG != 0 {
+		s.leave()
+		return found, nil
+	}
+	if !some {
+		s.leave()
+		return WaitResult{}, refuse(w.op, p.pid, syscall.ECHILD, "no child matches %s", w.target())
+	}
+	if err := ctx.Err(); err != nil {
+		s.leave()
+		return WaitResult{}, err
+	}
+	b := &waiter{want: w, process: p, thread: h, done: make(chan struct{})}
+	s.block(b)
+	s.leave()
+	return b.sleep(ctx)
+}
+
+func (s *state) mayWait(op string, p *Process, h *Thread) *Error {
+	if err := s.mayCall(op, p); err != nil {
+		return err
+	}
+	if h != nil && h.exited.Load() {
+		return refuse(op, h.TID(), syscall.ESRCH, "the thread has exited")
+	}
+	return nil
+}
+
+// poll looks for a child that matches: the result if one is ready, and whether
+// there is one that may become so.
+func (s *state) poll(at slab.Index, h *Thread, w *want) (found WaitResult, some bool) {
+	if w.byNumber() {
+		child := w.child
+		if child == nil {
+			child = s.procs.Get(uint32(w.pid))
+		}
+		if child == nil || child.at == 0 {
+			return found, false
+		}
+		r := s.rows.At(child.at)
+		if r.parent != at || !w.accepts(r, h) {
+			return found, false
+		}
+		if cause := w.ready(r); cause != 0 {
+			return s.take(child.at, cause, w.opts), true
+		}
+		return found, w.mayCome(r)
+	}
+	var match func(*row) bool
+	if !w.takesAll() {
+		match = func(r *row) bool { return w.matches(r) }
+	}
+	r := s.rows.At(at)
+	s.broods(r, h, func(b *brood) bool {
+		ready, cause := s.oldestReady(at, b, w, match)
+		if ready != 0 {
+			found, some = s.take(ready, cause, w.opts), true
+			return false
+		}
+		return w.opts&WNOTHREAD == 0
+	})
+	return found, some || s.hasMatch(at, h, w)
+}
+
+// oldestReady finds the child of one list that became a child first among those
+// that have something to report.
+func (s *state) oldestReady(parent slab.Index, b *brood, w *want, match func(*row) bool) (slab.Index, WaitCause) {
+	var best slab.Index
+	var cause WaitCause
+	if w.opts&WEXITED != 0 {
+		if best = s.firstZombie(b.zombies, match); best != 0 {
+			cause = Exited // take knows which kind of end it was
+		}
+	}
+	if w.opts&(WSTOPPED|WCONTINUED) != 0 {
+		s.changed(parent, func(at slab.Index, r *row) {
+			if s.broodOf(parent, r.owner) != b || match != nil && !match(r) {
+				return
+			}
+			if c := w.ready(r); c != 0 && (best == 0 || r.birth < s.rows.At(best).birth) {
+				best, cause = at, c
+			}
+		})
+	}
+	return best, cause
+}
+
+// hasMatch says whether some child matches that may become ready.
+func (s *state) hasMatch(at slab.Index, h *Thread, w *want) bool {
+	none := true
+	s.broods(s.rows.At(at), h, func(b *brood) bool {
+		none = s.children(b, func(_ slab.Index, r *row) bool {
+			return !(w.matches(r) && w.mayCome(r))
+		})
+		return none && w.opts&WNOTHREAD == 0
+	})
+	return !none
+}
+
+func (w *want) byNumber() bool { return w.child != nil || w.pid > 0 }
+
+// takesAll says whether each child matches, whatever it is.
+func (w *want) takesAll() bool { return w.pid == WaitAny && !w.anyGroup && w.opts&WALL != 0 }
+
+// matches is eligible_child in the kernel.
+func (w *want) matches(r *row) bool {
+	if w.opts&WALL == 0 && (r.flags&flagOtherExit != 0) != (w.opts&WCLONE != 0) {
+		return false
+	}
+	switch {
+	case w.child != nil:
+		return r.process == w.child
+	case w.pid > 0:
+		return r.process.pid == w.pid
+	case w.pid == WaitAny && !w.anyGroup:
+		return true
+	}
+	return r.process.group.Load().pgid == w.group()
+}
+
+// accepts is matches, and that it is the caller's where that matters.
+func (w *want) accepts(r *row, h *Thread) bool {
+	return w.matches(r) && (w.opts&WNOTHREAD == 0 || r.owner == h.owns())
+}
+
+// ready says what of a child can be reported, if anything.
+func (w *want) ready(r *row) WaitCause {
+	if r.process.State() == Zombie {
+		if w.opts&WEXITED != 0 {
+			return Exited
+		}
+		return 0
+	}
+	if r.extra == nil {
+		return 0
+	}
+	return r.extra.stop.report(w.opts)
+}
+
+// mayCome: a zombie has no stop or continue to come (semantics 5.1).
+func (w *want) mayCome(r *row) bool {
+	return r.process.State() != Zombie || w.opts&WEXITED != 0
+}
+
+func (w *want) target() string {
+	switch {
+	case w.byNumber():
+		return "process " + strconv.Itoa(int(w.pid))
+	case w.pid == WaitAny && !w.anyGroup:
+		return "any child"
+	}
+	return "group " + strconv.Itoa(int(w.group()))
+}
+
+// take reports what a child has to report and, without WNOWAIT, consumes it.
+func (s *state) take(at slab.Index, cause WaitCause, opts WaitOptions) WaitResult {
+	r := s.rows.At(at)
+	p := r.process
+	found := WaitResult{PID: p.pid, Process: p, Cause: cause}
+	if r.extra != nil {
+		found.Usage = r.extra.usage.plus(r.extra.waited)
+	}
+	switch cause {
+	case Stopped:
+		found.Code = int32(r.extra.stop.signal)
+	case Continued:
+		found.Code = int32(SIGCONT)
+	default:
+		found.Cause = WaitCause(p.state.Load() >> causeShift)
+		found.Code = p.code
+		if found.Cause == Exited {
+			found.Code &= 0xff
+		}
+	}
+	switch {
+	case opts&WNOWAIT != 0:
+	case cause == Exited:
+		if found.Usage != (Usage{}) {
+			parent := s.rows.At(r.parent).ext()
+			parent.waited = parent.waited.plus(found.Usage)
+		}
+		s.free(at)
+	default:
+		s.reported(at, r)
+	}
+	return found
+}
+
+// AddUsage adds to what p has used; a consuming wait hands it to the parent
+// (getrusage(2): RUSAGE_CHILDREN). ESRCH once it has been freed.
+func (p *Process) AddUsage(u Usage) error {
+	s := p.table().enter()
+	defer s.leave()
+	r := s.row(p)
+	if r == nil {
+		return refuse("add usage", p.pid, syscall.ESRCH, reasonFreed)
+	}
+	x := r.ext()
+	x.usage = x.usage.plus(u)
+	return nil
+}
+
+// ChildrenUsage returns what the children that p has waited for had used.
+func (p *Process) ChildrenUsage() Usage {
+	s := p.table().enter()
+	defer s.leave()
+	if r := s.row(p); r != nil && r.extra != nil {
+		return r.extra.waited
+	}
+	return Usage{}
+}
