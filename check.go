@@ -28,6 +28,7 @@ var invariants = [...]invariant{
 	{"I11", "a group counts its stopped members, and only what lives is stopped", (*state).checkStops},
 	{"I12", "a blocked wait has something to wait for, and nothing that it could return", (*state).checkWaits},
 	{"I13", "a held vfork parent and its child refer to each other", (*state).checkHolds},
+	{"I14", "a terminal and its session refer to each other, and a process has its session's or none", (*state).checkTerminals},
 }
 
 // Check returns nil, or the first invariant that does not hold, by its number. A

@@ -94,3 +94,22 @@ func (s *state) checkHolds() error {
 	}
 	return nil
 }
+
+func (s *state) checkTerminals() error {
+	for _, v := range s.sessions.All() {
+		if term := v.terminal; term != nil && term.session != v {
+			return fmt.Errorf("session %d has a terminal that another has", v.sid)
+		}
+	}
+	for _, p := range s.procs.All() {
+		if r := s.rows.At(p.at); r.flags&flagTerminal != 0 && p.group.Load().session.terminal == nil {
+			return fmt.Errorf("process %d has a terminal, and its session none", p.pid)
+		}
+	}
+	for n, u := range s.uses {
+		if u.n != n || u.over || !s.numbers.inUse(n) {
+			return fmt.Errorf("number %d is a foreground, and nothing goes by it", n)
+		}
+	}
+	return nil
+}

@@ -10,6 +10,7 @@ import (
 // numbers are free again.
 //
 // An exit is one step under the lock, in this order:
+//  0. the session of an exiting leader gives up its terminal (terminal.go);
 //  1. children go to the reaper, the zombies among them too, so that the reaper
 //     can be told of those it has to wait for;
 //  2. each child's group, then the process's own, may have become orphaned: this
@@ -114,6 +115,9 @@ func (s *state) exit(at slab.Index, cause WaitCause) {
 	p := r.process
 	s.resume(at, r)
 	s.failWaits(r, nil)
+	if v := p.group.Load().session; v.sid == p.pid && (v.terminal != nil || v.hungUp != nil) {
+		s.leaderExits(v)
+	}
 	if r.brood.first != 0 {
 		s.orphanChildren(at, r)
 	}

@@ -160,6 +160,9 @@ func (s *state) vacate(n PID) {
 	if k := uint32(n); s.procs.Get(k) == nil && s.threads.Get(k) == nil &&
 		s.groups.Get(k) == nil && s.sessions.Get(k) == nil {
 		s.numbers.release(n)
+		if len(s.uses) > 0 {
+			s.useEnds(n)
+		}
 	}
 }
 

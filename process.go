@@ -106,9 +106,10 @@ const (
 	flagNoChildStop                      // SA_NOCLDSTOP
 	flagOtherExit                        // its exit signal is not SIGCHLD (extra.exitSignal is)
 	flagLeaderGone                       // the thread of the process's own number has exited
+	flagTerminal                         // its session's terminal is its controlling terminal
 )
 
-const flagsInherited = flagBelowSubreaper | flagIgnoresChild | flagNoChildWait | flagNoChildStop
+const flagsInherited = flagTerminal | flagBelowSubreaper | flagIgnoresChild | flagNoChildWait | flagNoChildStop
 
 // extra is what a process has only after something unusual happened to it.
 type extra struct {

@@ -19,6 +19,8 @@ type Session struct {
 	first, last *ProcessGroup // oldest first
 	n           int
 	live        atomic.Bool
+	terminal    *Terminal
+	hungUp      *numberUse // the foreground of the terminal that it lost by a hang-up, for its leader's exit
 }
 
 // SID returns its number. No lock.
@@ -82,6 +84,7 @@ func (p *Process) CreateSession() (*Session, *ProcessGroup, error) {
 		return nil, nil, refuse(op, p.pid, syscall.EPERM, "group %d exists", p.pid)
 	}
 	v.table = s.table
+	s.row(p).flags &^= flagTerminal // setsid: proc_clear_tty
 	s.openSession(v, p.pid)
 	s.openGroup(g, p.pid, p.id)
 	s.move(p.at, g)

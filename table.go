@@ -41,6 +41,7 @@ type state struct {
 	groups   radix.Table[ProcessGroup]
 	sessions radix.Table[Session]
 	rows     slab.Slab[row]
+	uses     map[PID]*numberUse // numbers that a terminal's foreground means (terminal.go)
 
 	nextID     uint64   // the last unique id given
 	births     uint64   // the last place in the order in which children joined a parent
