@@ -1,0 +1,265 @@
+package host
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/procfs"
+
+	"axprocess"
+)
+
+// This file is about one process in /proc.
+
+// source is where processes are read from: a /proc, or a test's.
+type source interface {
+	// pids returns the numbers of those there are.
+	pids() ([]axprocess.PID, error)
+	// process reads one: errEnded if there is none by that number any more.
+	process(axprocess.PID) (found, error)
+}
+
+// found is a process as it was read.
+type found struct {
+	record axprocess.ProcessRecord
+	info   *Info
+	lacks  string // what of it could not be read, or ""
+}
+
+// lack adds to what could not be read of f.
+func (f *found) lack(what string) {
+	if f.lacks != "" {
+		f.lacks += "; "
+	}
+	f.lacks += what
+}
+
+// errEnded: it was there and is no longer.
+var errEnded = errors.New("it ended while the host was read")
+
+// proc is a /proc, live or saved.
+type proc struct {
+	fs   procfs.FS
+	root string
+	opts Options
+}
+
+func openProc(opts Options) (*proc, error) {
+	fs, err := procfs.NewFS(opts.Root)
+	if err != nil {
+		return nil, err
+	}
+	return &proc{fs: fs, root: opts.Root, opts: opts}, nil
+}
+
+func (s *proc) pids() ([]axprocess.PID, error) {
+	all, err := s.fs.AllProcs()
+	if err != nil {
+		return nil, err
+	}
+	pids := make([]axprocess.PID, 0, len(all))
+	for _, p := range all {
+		if p.PID > 0 && p.PID < maxPID {
+			pids = append(pids, axprocess.PID(p.PID))
+		}
+	}
+	return pids, nil
+}
+
+// gone tells an end from other failures. A file of a process that has ended
+// can't be opened (ENOENT), or read if it was open (ESRCH).
+func gone(err error) error {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
+		return errEnded
+	}
+	return err
+}
+
+// process reads the stat line first and again last: what is between is of the
+// same process only if both say that it started at the same time.
+func (s *proc) process(pid axprocess.PID) (found, error) {
+	files, err := s.fs.Proc(int(pid))
+	if err != nil {
+		return found{}, gone(err)
+	}
+	stat, err := files.Stat()
+	if err != nil {
+		return found{}, gone(err)
+	}
+	if stat.NumThreads == 0 || stat.PGRP < 0 || stateOf(stat.State) == Dead {
+		return found{}, errEnded // it is being freed: its line says nothing more
+	}
+	f := fromStat(pid, &stat)
+	if err := s.addThreads(&f, &stat); err != nil {
+		return found{}, err
+	}
+	if err := s.addArgs(&f, files); err != nil {
+		return found{}, err
+	}
+	if s.opts.Users {
+		if err := addUsers(&f, files); err != nil {
+			return found{}, err
+		}
+	}
+	line, err := os.ReadFile(filepath.Join(s.root, strconv.Itoa(int(pid)), "stat"))
+	if err != nil {
+		return found{}, gone(err)
+	}
+	more, ok := parseRest(line)
+	switch {
+	case !ok:
+		return found{}, fmt.Errorf("its stat line makes no sense: %.60q", line)
+	case more.started != f.info.Started:
+		return found{}, errEnded
+	}
+	addRest(&f.record, more)
+	return f, nil
+}
+
+// Flags of a stat line (kernel include/linux/sched.h).
+const (
+	pfForkNoExec = 0x40
+	pfKthread    = 0x200000
+)
+
+func fromStat(pid axprocess.PID, stat *procfs.ProcStat) found {
+	info := &Info{
+		Comm:       stat.Comm,
+		State:      stateOf(stat.State),
+		Started:    time.Duration(stat.Starttime) * tick,
+		TTY:        TTY(stat.TTY),
+		Foreground: axprocess.PID(stat.TPGID),
+		Kernel:     stat.Flags&pfKthread != 0,
+		UID:        -1,
+	}
+	return found{info: info, record: axprocess.ProcessRecord{
+		PID:    pid,
+		PPID:   axprocess.PID(stat.PPID),
+		PGID:   axprocess.PID(stat.PGRP),
+		SID:    axprocess.PID(stat.Session),
+		Data:   info,
+		Forked: stat.Flags&pfForkNoExec != 0,
+	}}
+}
+
+// addThreads finds the live threads. A process that has one thread is not asked
+// for it.
+func (s *proc) addThreads(f *found, stat *procfs.ProcStat) error {
+	leader := axprocess.ThreadRecord{TID: f.record.PID, Data: &ThreadInfo{Comm: stat.Comm, State: f.info.State, Started: f.info.Started}}
+	switch {
+	case stat.NumThreads > 1:
+		all, err := s.fs.AllThreads(int(f.record.PID))
+		if err != nil && gone(err) != errEnded {
+			return err
+		}
+		if err != nil {
+			f.lack("its threads are not in sight") // a saved /proc without them; else the last look notices
+		}
+		for _, files := range all {
+			if axprocess.PID(files.PID) == f.record.PID {
+				if f.info.State != Zombie {
+					f.record.Threads = append(f.record.Threads, leader)
+				}
+				continue
+			}
+			if h, lives := s.thread(files); lives {
+				f.record.Threads = append(f.record.Threads, h)
+			}
+		}
+		slices.SortFunc(f.record.Threads, older)
+		f.record.LeaderExited = f.info.State == Zombie && len(f.record.Threads) > 0
+		if f.lacks != "" && f.info.State != Zombie {
+			f.record.Threads = append(f.record.Threads, leader)
+		}
+	case f.info.State != Zombie:
+		f.record.Threads = []axprocess.ThreadRecord{leader}
+	}
+	f.info.Threads = len(f.record.Threads)
+	switch {
+	case f.record.LeaderExited || f.lacks != "" && f.info.State == Zombie:
+		f.info.State = LeaderExited
+	case f.info.State == Zombie:
+		f.record.Zombie = true
+	case f.info.State == Stopped:
+		f.record.Stopped = axprocess.SIGSTOP // which signal it was the kernel does not say
+	}
+	return nil
+}
+
+// thread reads a thread that isn't a leader; it may have ended.
+func (s *proc) thread(files procfs.Proc) (axprocess.ThreadRecord, bool) {
+	h := axprocess.ThreadRecord{TID: axprocess.PID(files.PID)}
+	if !s.opts.Threads {
+		h.Data = &ThreadInfo{}
+		return h, true
+	}
+	stat, err := files.Stat()
+	if err != nil {
+		return h, false
+	}
+	info := &ThreadInfo{Comm: stat.Comm, State: stateOf(stat.State), Started: time.Duration(stat.Starttime) * tick}
+	h.Data = info
+	return h, info.State != Zombie && info.State != Dead
+}
+
+func older(a, b axprocess.ThreadRecord) int {
+	return cmp.Or(cmp.Compare(a.Data.(*ThreadInfo).Started, b.Data.(*ThreadInfo).Started), cmp.Compare(a.TID, b.TID))
+}
+
+// addArgs reads the arguments: of a live thread, since they go with the memory
+// that an exited leader has given back.
+func (s *proc) addArgs(f *found, files procfs.Proc) error {
+	if f.info.Kernel || f.record.Zombie {
+		return nil
+	}
+	if f.record.LeaderExited {
+		thread, err := files.Thread(int(f.record.Threads[0].TID))
+		if err != nil {
+			return nil // that thread has ended; the next look may find another
+		}
+		files = thread
+	}
+	args, err := files.CmdLine()
+	if err != nil && gone(err) != errEnded {
+		return err
+	}
+	f.info.Args = args
+	return nil
+}
+
+func addUsers(f *found, files procfs.Proc) error {
+	status, err := files.NewStatus()
+	switch {
+	case err != nil && gone(err) == errEnded:
+		f.lack("its user is not in sight") // as with threads
+	case err != nil:
+		return err
+	default:
+		f.info.UID, f.info.Numbers = int(status.UIDs[1]), status.NSpids
+	}
+	return nil
+}
+
+// addRest enters what procfs does not tell.
+func addRest(r *axprocess.ProcessRecord, more rest) {
+	r.IgnoresSIGCHLD = more.ignored>>(axprocess.SIGCHLD-1)&1 != 0
+	if !r.Zombie {
+		return
+	}
+	switch sig := more.status & 0x7f; {
+	case sig == 0:
+		r.Cause, r.Code = axprocess.Exited, int32(more.status>>8&0xff)
+	case more.status&0x80 != 0:
+		r.Cause, r.Code = axprocess.Dumped, int32(sig)
+	default:
+		r.Cause, r.Code = axprocess.Killed, int32(sig)
+	}
+}
