@@ -26,6 +26,7 @@ type Options struct {
 	Root    string // of a saved /proc; "": Root
 	Threads bool   // names and states of threads too: one file for each
 	Users   bool   // user ids and the numbers in nested pid namespaces: one file for each process
+	Untold  bool   // of the live host, also what /proc doesn't tell (ReadUntold): who is a subreaper
 }
 
 // Snapshot is a host's processes as they were found.
@@ -35,6 +36,9 @@ type Snapshot struct {
 	Boot  time.Time        // when the host started; zero if it isn't said
 	Host  string           // its name; "" if it isn't said
 	Left  []Omission       // what had to be left out, ascending
+	// Untold is why what /proc doesn't tell is missing: nil if it was asked for
+	// and read. Without it no process is entered as a subreaper.
+	Untold error
 }
 
 // Omission is something about a process that the table lacks.
@@ -46,15 +50,17 @@ type Omission struct {
 // Info is what a table does not know about a process.
 type Info struct {
 	Comm       string
-	Args       []string      // none: a kernel thread, or a zombie
-	State      State         // of its leader, or of the oldest live thread if the leader has exited
-	Started    time.Duration // since boot, in steps of 10 ms: with the number, who it is
-	Threads    int           // live ones
-	TTY        TTY           // its controlling terminal, or 0
-	Foreground axprocess.PID // the terminal's foreground group; 0: none, -1: as the kernel says it
-	Kernel     bool          // a thread of the kernel
-	UID        int           // the effective one; -1 unless Options.Users
-	Numbers    []uint64      // its numbers from this pid namespace inwards; nil unless Options.Users
+	Args       []string            // none: a kernel thread, or a zombie
+	State      State               // of its leader, or of the oldest live thread if the leader has exited
+	Started    time.Duration       // since boot, in steps of 10 ms: with the number, who it is
+	Threads    int                 // live ones
+	TTY        TTY                 // its controlling terminal, or 0
+	Foreground axprocess.PID       // the terminal's foreground group; 0: none, -1: as the kernel says it
+	Kernel     bool                // a thread of the kernel
+	Cause      axprocess.WaitCause // how a zombie ended
+	Code       int32               // its exit code or signal
+	UID        int                 // the effective one; -1 unless Options.Users
+	Numbers    []uint64            // its numbers from this pid namespace inwards; nil unless Options.Users
 }
 
 // ThreadInfo is what a table does not know about a thread.
@@ -107,7 +113,7 @@ func Read(opts Options) (*Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Snapshot{}
+	s := &Snapshot{Untold: src.readUntold()}
 	s.readClock(opts.Root)
 	if name, err := os.ReadFile(filepath.Join(opts.Root, "sys/kernel/hostname")); err == nil {
 		s.Host = string(bytes.TrimSpace(name))

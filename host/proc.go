@@ -47,9 +47,10 @@ var errEnded = errors.New("it ended while the host was read")
 
 // proc is a /proc, live or saved.
 type proc struct {
-	fs   procfs.FS
-	root string
-	opts Options
+	fs     procfs.FS
+	root   string
+	opts   Options
+	untold map[axprocess.PID]Untold
 }
 
 func openProc(opts Options) (*proc, error) {
@@ -58,6 +59,20 @@ func openProc(opts Options) (*proc, error) {
 		return nil, err
 	}
 	return &proc{fs: fs, root: opts.Root, opts: opts}, nil
+}
+
+// readUntold reads what /proc doesn't tell, if it is asked for. It comes first:
+// who is started later isn't in it.
+func (s *proc) readUntold() error {
+	if !s.opts.Untold || s.root != Root {
+		return fmt.Errorf("%w: it was not asked for, or this is a saved /proc", ErrUntold)
+	}
+	all, err := ReadUntold()
+	s.untold = make(map[axprocess.PID]Untold, len(all))
+	for _, u := range all {
+		s.untold[u.PID] = u
+	}
+	return err
 }
 
 func (s *proc) pids() ([]axprocess.PID, error) {
@@ -120,7 +135,10 @@ func (s *proc) process(pid axprocess.PID) (found, error) {
 	case more.started != f.info.Started:
 		return found{}, errEnded
 	}
-	addRest(&f.record, more)
+	f.addRest(more)
+	if u, is := s.untold[pid]; is && time.Duration(u.Start)*tick == more.started && !f.record.Zombie {
+		f.record.Subreaper, f.record.IgnoresSIGCHLD, f.record.NoChildWait = u.Subreaper, u.IgnoresSIGCHLD, u.NoChildWait
+	}
 	return f, nil
 }
 
@@ -249,7 +267,8 @@ func addUsers(f *found, files procfs.Proc) error {
 }
 
 // addRest enters what procfs does not tell.
-func addRest(r *axprocess.ProcessRecord, more rest) {
+func (f *found) addRest(more rest) {
+	r := &f.record
 	r.IgnoresSIGCHLD = more.ignored>>(axprocess.SIGCHLD-1)&1 != 0
 	if !r.Zombie {
 		return
@@ -262,4 +281,5 @@ func addRest(r *axprocess.ProcessRecord, more rest) {
 	default:
 		r.Cause, r.Code = axprocess.Killed, int32(sig)
 	}
+	f.info.Cause, f.info.Code = r.Cause, r.Code
 }

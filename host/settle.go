@@ -53,7 +53,9 @@ func settle(src source) (*axprocess.Table, []Omission, error) {
 		if c == nil {
 			return table, r.omissions(), nil
 		}
-		r.read(r.concerned(c))
+		if !r.read(r.concerned(c)) {
+			break // who says the same twice says it for good: a saved /proc, or one that hides some
+		}
 	}
 	return r.force(table)
 }
@@ -116,8 +118,8 @@ func (r *reading) concerned(contradictions []axprocess.Contradiction) []axproces
 }
 
 // read reads processes, or reads them again, on as many goroutines as there are
-// processors.
-func (r *reading) read(pids []axprocess.PID) {
+// processors. It says whether anything is news.
+func (r *reading) read(pids []axprocess.PID) (news bool) {
 	type result struct {
 		found
 		err error
@@ -134,14 +136,27 @@ func (r *reading) read(pids []axprocess.PID) {
 	}
 	wg.Wait()
 	for i, pid := range pids {
-		delete(r.omitted, pid)
+		old, was := r.found[pid]
 		if err := results[i].err; err != nil {
+			news = news || was || r.omitted[pid] == ""
 			delete(r.found, pid)
 			r.omitted[pid] = err.Error()
 			continue
 		}
+		delete(r.omitted, pid)
 		r.found[pid] = results[i].found
+		news = news || !was || !same(old, results[i].found)
 	}
+	return news
+}
+
+// same says whether two looks at a process found the same, as far as a table
+// goes.
+func same(a, b found) bool {
+	tid := func(h, i axprocess.ThreadRecord) bool { return h.TID == i.TID }
+	return a.info.Started == b.info.Started && a.record.PPID == b.record.PPID && a.record.PGID == b.record.PGID &&
+		a.record.SID == b.record.SID && a.record.Zombie == b.record.Zombie &&
+		slices.EqualFunc(a.record.Threads, b.record.Threads, tid)
 }
 
 // force makes a table of what goes on contradicting: a process whose parent is

@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"os"
+	"strings"
 
 	"golang.org/x/term"
 
@@ -26,7 +27,7 @@ const pipeWidth = 80
 // newOutput describes stdout, and writes to it through w. Colour: only on a
 // terminal, unless NO_COLOR is set to anything (no-color.org) or TERM is dumb.
 func newOutput(stdout io.Writer, w io.Writer) output {
-	o := output{Writer: w, Style: report.Style{Width: pipeWidth}}
+	o := output{Writer: w, Style: report.Style{Width: pipeWidth, ASCII: !localeIsUTF8()}}
 	f, ok := stdout.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return o
@@ -37,6 +38,17 @@ func newOutput(stdout io.Writer, w io.Writer) output {
 		o.Width = width
 	}
 	return o
+}
+
+// localeIsUTF8 says whether more than ASCII can be shown: a pager in another
+// locale makes a mess of it (POSIX XBD 8.2: the first that is set decides).
+func localeIsUTF8() bool {
+	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
+		if v := strings.ToUpper(os.Getenv(name)); v != "" {
+			return strings.Contains(v, "UTF-8") || strings.Contains(v, "UTF8")
+		}
+	}
+	return false
 }
 
 // flush writes out what is buffered.

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -14,8 +16,25 @@ var roles = map[string]func(){
 	"axp": main,
 }
 
-func TestMain(m *testing.M) { testscript.Main(m, roles) }
+// TestMain also lets the binary be axp for tests that aren't stories.
+func TestMain(m *testing.M) {
+	if os.Getenv("AXP_TEST_ROLE") == "axp" {
+		main()
+	}
+	testscript.Main(m, roles)
+}
 
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{Dir: "testdata/script", RequireExplicitExec: true})
+	fixtures, err := filepath.Abs("testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("FIXTURES", fixtures) // proc: a made-up /proc
+			return nil
+		},
+	})
 }
