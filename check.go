@@ -29,6 +29,10 @@ var invariants = [...]invariant{
 	{"I12", "a blocked wait has something to wait for, and nothing that it could return", (*state).checkWaits},
 	{"I13", "a held vfork parent and its child refer to each other", (*state).checkHolds},
 	{"I14", "a terminal and its session refer to each other, and a process has its session's or none", (*state).checkTerminals},
+	{"I15", "a signal has one disposition, and SIGKILL and SIGSTOP the default", (*state).checkDispositions},
+	{"I16", "a standard signal is pending once at most, and what is queued is counted", (*state).checkPending},
+	{"I17", "what is posted is delivered, and what is let through and has no handler carried out", (*state).checkCarriedOut},
+	{"I18", "a thread awaits no signal that is pending for it", (*state).checkSignalWaits},
 }
 
 // Check returns nil, or the first invariant that does not hold, by its number. A

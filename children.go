@@ -92,7 +92,7 @@ func (s *state) passOn(parent slab.Index, from, to *Thread) {
 		at := b.first
 		s.abandon(at)
 		s.adopt(parent, to, at)
-		s.parentDied(s.rows.At(at))
+		s.parentDied(s.rows.At(at), s.rows.At(parent).process)
 	}
 	if from != nil {
 		from.brood = nil

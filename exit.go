@@ -115,6 +115,7 @@ func (s *state) exit(at slab.Index, cause WaitCause) {
 	p := r.process
 	s.resume(at, r)
 	s.failWaits(r, nil)
+	s.endSignals(r)
 	if v := p.group.Load().session; v.sid == p.pid && (v.terminal != nil || v.hungUp != nil) {
 		s.leaderExits(v)
 	}
@@ -151,7 +152,9 @@ func (s *state) notifyEnd(at slab.Index, r *row, adopted bool) {
 		sig = r.extra.exitSignal
 	}
 	if sig == SIGCHLD && parent.flags&(flagIgnoresChild|flagNoChildWait) != 0 {
-		s.post(parent.process, sig, "a child has ended")
+		if parent.flags&flagIgnoresChild == 0 {
+			s.postChild(parent, r, p.endInfo(sig), "a child has ended")
+		}
 		if !adopted {
 			p.state.Store(p.state.Load()&^(1<<causeShift-1) | uint32(Freed))
 		}
@@ -162,11 +165,25 @@ func (s *state) notifyEnd(at slab.Index, r *row, adopted bool) {
 		s.pushZombie(&s.broodOf(r.parent, r.owner).zombies, at)
 	}
 	if sig != 0 {
-		s.post(parent.process, sig, "a child has ended")
+		s.postChild(parent, r, p.endInfo(sig), "a child has ended")
 	}
 	if !s.offer(at) {
 		s.childEnded(at)
 	}
+}
+
+// endInfo is what comes with the signal that tells of a zombie's end.
+func (p *Process) endInfo(sig Signal) SigInfo {
+	info := SigInfo{Signal: sig, Code: CLD_EXITED, Status: p.code}
+	switch WaitCause(p.state.Load() >> causeShift) {
+	case Killed:
+		info.Code = CLD_KILLED
+	case Dumped:
+		info.Code = CLD_DUMPED
+	default:
+		info.Status &= 0xff
+	}
+	return info
 }
 
 // orphanChildren gives all children to the reaper.
@@ -182,7 +199,7 @@ func (s *state) orphanChildren(at slab.Index, r *row) {
 			child.flags &^= flagOtherExit // kernel: reparent_leader
 		}
 		s.adopt(to, owner, childAt)
-		s.parentDied(child)
+		s.parentDied(child, r.process)
 		if child.process.State() == Zombie {
 			s.notifyEnd(childAt, child, true)
 		}

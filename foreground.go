@@ -58,7 +58,7 @@ func (r *row) ignoresOrBlocks(h *Thread, sig Signal) bool {
 	if r.maskOf(h)&sig.set() != 0 {
 		return true
 	}
-	return r.extra != nil && r.extra.signals != nil && r.extra.signals.ignored&sig.set() != 0
+	return r.does().ignored&sig.set() != 0
 }
 
 // ReadTerminal says whether p's leader or first live thread may read from term;

@@ -338,7 +338,7 @@ func (s *state) enterRecord(rec *ProcessRecord, p *Process) {
 		}
 	}
 	if rec.IgnoresSIGCHLD {
-		r.sigs().ignored |= SIGCHLD.set()
+		r.ext().actions = &actions{ignored: SIGCHLD.set()}
 	}
 	if rec.Subreaper {
 		s.subreapers++

@@ -46,6 +46,7 @@ func (s *state) stop(at slab.Index, sig Signal) bool {
 	}
 	r.ext().stop.signal = sig
 	r.process.group.Load().stopped++
+	s.interruptAll(r)
 	s.tell(at, r, Stopped)
 	return true
 }
@@ -82,8 +83,13 @@ func (s *state) tell(at slab.Index, r *row, what WaitCause) {
 	if r.parent == 0 {
 		return
 	}
-	if parent := s.rows.At(r.parent); parent.flags&flagNoChildStop == 0 {
-		s.post(parent.process, SIGCHLD, "a child has "+what.String())
+	if parent := s.rows.At(r.parent); parent.flags&(flagNoChildStop|flagIgnoresChild) == 0 {
+		info := SigInfo{Signal: SIGCHLD, Code: CLD_CONTINUED, Status: int32(SIGCONT)}
+		reason := "a child has continued"
+		if what == Stopped {
+			info.Code, info.Status, reason = CLD_STOPPED, int32(r.extra.stop.signal), "a child has stopped"
+		}
+		s.postChild(parent, r, info, reason)
 	}
 	s.offer(at)
 }

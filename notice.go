@@ -19,9 +19,9 @@ func WithNotices() Option {
 }
 
 // notice keeps what a signal did.
-func (s *state) notice(m posted, a Action) {
+func (s *state) notice(m *posted, h *Thread, a Action) {
 	if s.noticing {
-		s.notices = append(s.notices, Effect{m.to, m.sig, a, m.reason})
+		s.notices = append(s.notices, Effect{m.to, h, m.info.Signal, a, m.reason})
 	}
 }
 

@@ -121,6 +121,8 @@ type extra struct {
 	watchers      waitList   // by its parent, for this process alone
 	usage, waited Usage      // its own, and that of children it waited for
 	signals       *signals
+	actions       *actions // shared with whom it forked and was forked by; nil: the default of all
+	creds         Credentials
 }
 
 func (r *row) ext() *extra {

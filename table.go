@@ -49,11 +49,15 @@ type state struct {
 	todo       []posted // signals on their way; settle delivers them
 	record     bool     // effects are kept for the result of a kill
 	effects    []Effect
-	wakes      []*waiter // completed waits; leave wakes them
-	released   []*vforkHold
-	noticing   bool
-	notices    []Effect
-	noticed    chan struct{} // closed by leave when there are notices; nil if nobody waits
+	aimed      []target // whom the present kill is for
+
+	permit       Permission // asked outside of the lock; nil: all may
+	pendingLimit int
+
+	wakes    []chan struct{} // of what sleeps and is over; leave closes them
+	noticing bool
+	notices  []Effect
+	noticed  chan struct{} // closed by leave when there are notices; nil if nobody waits
 }
 
 // Option changes how a table works. See WithLock and WithMaxPID.
@@ -87,6 +91,7 @@ func NewTable(opts ...Option) *Table {
 	t := &Table{}
 	t.guarded.table = t
 	t.guarded.numbers.max = defaultMaxPID
+	t.guarded.pendingLimit = defaultPendingLimit
 	for _, opt := range opts {
 		opt(&t.guarded)
 	}
@@ -106,9 +111,9 @@ func (t *Table) enter() *state {
 
 // leave releases the lock, then wakes whom the operation completed a wait for.
 func (s *state) leave() {
-	wakes, released := s.wakes, s.released
-	if wakes != nil || released != nil {
-		s.wakes, s.released = nil, nil
+	wakes := s.wakes
+	if wakes != nil {
+		s.wakes = nil
 	}
 	var noticed chan struct{}
 	if s.noticed != nil && len(s.notices) > 0 {
@@ -119,14 +124,11 @@ func (s *state) leave() {
 	} else {
 		s.mutex.Unlock()
 	}
-	for _, w := range wakes {
-		close(w.done)
+	for _, done := range wakes {
+		close(done)
 	}
 	if noticed != nil {
 		close(noticed)
-	}
-	for _, h := range released {
-		close(h.done)
 	}
 }
 

@@ -225,7 +225,7 @@ func TestBackgroundReadsAndWrites(t *testing.T) {
 	if _, err := d.shell.Kill(-102, SIGCONT); err != nil {
 		t.Fatal(err)
 	}
-	d.ok(d.back.SetSignalMask(uint64(SIGTTIN.set() | SIGTTOU.set())))
+	d.ok(d.back.SetSignalMask(SignalsOf(SIGTTIN, SIGTTOU)))
 	d.refused(syscall.EIO)(d.back.ReadTerminal(d.term))
 	d.access(Allowed)(d.back.WriteTerminal(d.term, true))
 	d.ok(d.back.SetSignalMask(0))

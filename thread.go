@@ -44,6 +44,7 @@ func (h *Thread) ext() *threadExtra {
 // ThreadBuilder describes a thread to be; a value like ProcessBuilder.
 type ThreadBuilder struct {
 	process *Process
+	creator *Thread // nil: the leader or first live thread
 	tid     PID
 	data    any
 }
@@ -52,6 +53,13 @@ type ThreadBuilder struct {
 // exited, or has lost its last thread; EINVAL, EEXIST, EAGAIN for the number.
 // (clone(2): CLONE_THREAD.)
 func (p *Process) NewThread(tid PID) ThreadBuilder { return ThreadBuilder{process: p, tid: tid} }
+
+// NewThread begins a thread of h's process that has h's signal mask; otherwise as
+// Process.NewThread, which takes that of the leader or first live thread. Build
+// also refuses with ESRCH if h has exited.
+func (h *Thread) NewThread(tid PID) ThreadBuilder {
+	return ThreadBuilder{process: h.process, creator: h, tid: tid}
+}
 
 // Data gives the thread something of the caller's to carry.
 func (b ThreadBuilder) Data(v any) ThreadBuilder {
@@ -80,6 +88,9 @@ func (b *ThreadBuilder) build(h *Thread) *Error {
 	if err := r.mayAct(op); err != nil {
 		return err
 	}
+	if b.creator != nil && b.creator.exited.Load() {
+		return refuse(op, b.creator.TID(), syscall.ESRCH, "the thread has exited")
+	}
 	n, err := s.claim(op, b.tid)
 	if err != nil {
 		return err
@@ -87,6 +98,16 @@ func (b *ThreadBuilder) build(h *Thread) *Error {
 	s.occupy(b.tid, n)
 	h.tid.Store(int32(n))
 	s.startThread(r, h)
+	creator := b.creator
+	if creator == nil {
+		creator = r.firstThread
+	}
+	if creator == h {
+		creator = nil // the first thread of a process that had none
+	}
+	if mask := r.maskOf(creator); mask != 0 {
+		h.ext().signals.mask = mask
+	}
 	return nil
 }
 
@@ -216,7 +237,7 @@ func (h *Thread) Exec() error {
 	if !h.IsLeader() {
 		s.promote(p.at, r, h)
 	}
-	s.execed(r)
+	s.execed(p.at, r)
 	s.settle()
 	return nil
 }
@@ -236,7 +257,8 @@ func (p *Process) Exec() error {
 	if err := r.mayAct("exec"); err != nil {
 		return err
 	}
-	s.execed(r)
+	s.execed(p.at, r)
+	s.settle()
 	return nil
 }
 
@@ -261,18 +283,20 @@ func (s *state) promote(at slab.Index, r *row, h *Thread) {
 	})
 }
 
-func (s *state) execed(r *row) {
+func (s *state) execed(at slab.Index, r *row) {
 	r.flags &^= flagForked | flagOtherExit
+	r.forgetHandlers()
 	if r.extra == nil {
 		return
 	}
-	r.extra.signals.exec()
 	s.release(r.extra.vforker)
 	r.extra.vforker = nil
+	s.actOnAll(at)
 }
 
 // stopThread takes a thread out of everything.
 func (s *state) stopThread(at slab.Index, r *row, h *Thread) {
+	s.leaveSignals(at, r, h)
 	if h.prev == nil {
 		r.firstThread = h.next
 	} else {

@@ -41,7 +41,7 @@ func (s *state) release(hold *vforkHold) {
 	} else if r := s.row(hold.process); r != nil && r.extra.hold == hold {
 		r.extra.hold = nil
 	}
-	s.released = append(s.released, hold)
+	s.wakes = append(s.wakes, hold.done)
 }
 
 // VforkChild returns the child that holds h, or nil. One lock pair.

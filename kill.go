@@ -1,0 +1,333 @@
+package axprocess
+
+import (
+	"slices"
+	"syscall"
+
+	"axprocess/internal/slab"
+)
+
+// This file is about sending: whom a kill reaches, in all its forms.
+//
+// Invariants: a call that is refused has sent nothing; the targets of one call are
+// one cut of the table, and a signal that reaches several reaches all of them in
+// one step.
+
+// KillResult says whom a kill reached and what it did.
+type KillResult struct {
+	to      *Process // the first one, so that a kill to one process allocates nothing
+	tos     []*Process
+	effect  Effect
+	effects []Effect
+}
+
+// Reached returns whom the signal was sent to, zombies included: in a group in
+// the order in which they joined, else ascending by pid.
+func (k KillResult) Reached() []*Process {
+	if k.to == nil || k.tos != nil {
+		return k.tos
+	}
+	return []*Process{k.to}
+}
+
+// Effects returns what was done, in order, to others as a consequence too.
+func (k KillResult) Effects() []Effect {
+	if k.effect.Process == nil || k.effects != nil {
+		return k.effects
+	}
+	return []Effect{k.effect}
+}
+
+// aim is what a call asks for.
+type aim struct {
+	op      string
+	pid     PID      // as in kill(2)
+	single  bool     // a process only, and no meaning for numbers ≤ 0
+	thread  bool     // pid is a thread's number, and the signal for it alone
+	tgid    PID      // with thread: of that process; 0: of any
+	handle  *Process // the process, as by a pidfd
+	group   *ProcessGroup
+	isGroup bool // pid is 0 or minus a group's number, -1 included
+	info    SigInfo
+}
+
+// target is one process, and the thread that is asked first or alone.
+type target struct {
+	process *Process
+	thread  *Thread
+}
+
+// Kill sends sig: to process pid, by its number or that of one of its threads; 0:
+// to the caller's group; -1: to all but the caller and the init; below: to group
+// -pid. Signal 0 only asks. A zombie is reached and nothing happens. In this order:
+// ESRCH when the caller has exited or there is no target, EINVAL for no such signal,
+// EPERM if WithPermission's function refuses all of them (for -1 that is no error:
+// nobody is reached). O(targets); no allocation for one. (kill(2); semantics 6.1;
+// kernel: kill_something_info.)
+func (p *Process) Kill(pid PID, sig Signal) (KillResult, error) {
+	return p.send(&aim{op: "kill", pid: pid, info: SigInfo{Signal: sig, Code: SI_USER}})
+}
+
+// Killpg sends sig to group pgid, or to the caller's if it is 0; EINVAL if it is
+// below, else as Kill. Unlike killpg(3), which means everybody by 1, it sends to
+// group 1.
+func (p *Process) Killpg(pgid PID, sig Signal) (KillResult, error) {
+	const op = "killpg"
+	if pgid < 0 {
+		return KillResult{}, refuse(op, p.pid, syscall.EINVAL, "pgid %d is below 0", pgid)
+	}
+	return p.send(&aim{op: op, pid: -pgid, isGroup: true, info: SigInfo{Signal: sig, Code: SI_USER}})
+}
+
+// Tkill sends sig to the thread tid alone. EINVAL if tid is not above 0; then as
+// Kill. The number of a process whose leader has exited, a zombie's too, is
+// accepted, and nothing happens. O(1). (tkill(2); kernel: do_send_specific.)
+func (p *Process) Tkill(tid PID, sig Signal) (KillResult, error) {
+	return p.killThread("tkill", 0, tid, sig)
+}
+
+// Tgkill is Tkill for a thread of process tgid: ESRCH if tid is of another one.
+// (tgkill(2).)
+func (p *Process) Tgkill(tgid, tid PID, sig Signal) (KillResult, error) {
+	if tgid <= 0 {
+		return KillResult{}, refuse("tgkill", p.pid, syscall.EINVAL, "process %d of thread %d", tgid, tid)
+	}
+	return p.killThread("tgkill", tgid, tid, sig)
+}
+
+func (p *Process) killThread(op string, tgid, tid PID, sig Signal) (KillResult, error) {
+	if tid <= 0 {
+		return KillResult{}, refuse(op, p.pid, syscall.EINVAL, "thread %d", tid)
+	}
+	return p.send(&aim{op: op, pid: tid, tgid: tgid, thread: true, info: SigInfo{Signal: sig, Code: SI_TKILL}})
+}
+
+// Sigqueue sends sig with a value to process pid. ESRCH unless pid is a process or
+// thread; then as Kill; EAGAIN for a real-time signal when the receiver's queue is
+// full. (sigqueue(3), rt_sigqueueinfo(2).)
+func (p *Process) Sigqueue(pid PID, sig Signal, value uint64) (KillResult, error) {
+	return p.send(&aim{op: "sigqueue", pid: pid, single: true, info: SigInfo{Signal: sig, Code: SI_QUEUE, Value: value}})
+}
+
+// KillProcess sends sig to one process, given by its handle, as
+// pidfd_send_signal(2) does: it can't mistake another for it. ESRCH once that is
+// freed, EINVAL if it is nil or of another table; otherwise as Kill.
+func (p *Process) KillProcess(to *Process, sig Signal) (KillResult, error) {
+	const op = "kill process"
+	if to == nil || to.table() != p.table() {
+		return KillResult{}, refuse(op, p.pid, syscall.EINVAL, "no process, or one of another table, is given")
+	}
+	return p.send(&aim{op: op, handle: to, info: SigInfo{Signal: sig, Code: SI_USER}})
+}
+
+// KillGroup sends sig to each member of g; ESRCH once g has ended, EINVAL if it is
+// nil or of another table; otherwise as Kill. (pidfd_send_signal(2) with
+// PIDFD_SIGNAL_PROCESS_GROUP.)
+func (p *Process) KillGroup(g *ProcessGroup, sig Signal) (KillResult, error) {
+	const op = "kill group"
+	if g == nil || g.session.table != p.table() {
+		return KillResult{}, refuse(op, p.pid, syscall.EINVAL, "no group, or one of another table, is given")
+	}
+	return p.send(&aim{op: op, group: g, info: SigInfo{Signal: sig, Code: SI_USER}})
+}
+
+// Raise sends a signal to p as the kernel does: SIGALRM, SIGPIPE, SIGSEGV. Nobody's
+// permission is asked. EINVAL for no such signal, ESRCH once p is freed. O(1).
+// (Kernel: send_sig.)
+func (p *Process) Raise(sig Signal) (Action, error) { return p.raise(nil, sig) }
+
+// Raise is Process.Raise to h alone.
+func (h *Thread) Raise(sig Signal) (Action, error) { return h.process.raise(h, sig) }
+
+func (p *Process) raise(h *Thread, sig Signal) (Action, error) {
+	const op = "raise"
+	if sig <= 0 || sig > SIGRTMAX {
+		return 0, refuse(op, p.pid, syscall.EINVAL, "signal %d is not in 1…%d", sig, SIGRTMAX)
+	}
+	s := p.table().enter()
+	defer s.leave()
+	if s.row(p) == nil {
+		return 0, refuse(op, p.pid, syscall.ESRCH, reasonFreed)
+	}
+	s.todo = append(s.todo, posted{to: p, thread: h, direct: h != nil,
+		info: SigInfo{Signal: sig, Code: SI_KERNEL}, reason: "raised by the embedder"})
+	s.record = true
+	s.settle()
+	s.record = false
+	action := s.effects[0].Action
+	s.effects = s.effects[:0]
+	return action, nil
+}
+
+// send asks for permission where somebody has to be asked, and sends.
+func (p *Process) send(a *aim) (KillResult, error) {
+	t := p.table()
+	if t.guarded.permit != nil { // set once, by NewTable
+		return p.sendPermitted(a)
+	}
+	s := t.enter()
+	defer s.leave()
+	if err := s.aimAt(p, a); err != nil {
+		return KillResult{}, err
+	}
+	return s.shoot(p, a)
+}
+
+// sendPermitted asks about each target outside of the lock, and looks again: who
+// has joined meanwhile is asked about too.
+func (p *Process) sendPermitted(a *aim) (KillResult, error) {
+	t := p.table()
+	may := map[*Process]bool{p: true}
+	s := t.enter()
+	for {
+		if err := s.aimAt(p, a); err != nil {
+			s.leave()
+			return KillResult{}, err
+		}
+		var unasked []*Process
+		for _, to := range s.aimed {
+			if _, asked := may[to.process]; !asked {
+				unasked = append(unasked, to.process)
+			}
+		}
+		if len(unasked) == 0 {
+			break
+		}
+		s.forgetAims()
+		s.leave()
+		for _, q := range unasked {
+			may[q] = t.guarded.permit(p, q, a.info.Signal)
+		}
+		s = t.enter()
+	}
+	defer s.leave()
+	s.aimed = slices.DeleteFunc(s.aimed, func(to target) bool { return !may[to.process] })
+	if len(s.aimed) == 0 && (a.pid != -1 || a.isGroup) {
+		s.forgetAims()
+		return KillResult{}, refuse(a.op, p.pid, syscall.EPERM, "it may not send %s to %d", a.info.Signal, a.pid)
+	}
+	return s.shoot(p, a)
+}
+
+// aimAt finds the targets of a call.
+func (s *state) aimAt(p *Process, a *aim) *Error {
+	if err := s.mayCall(a.op, p); err != nil {
+		return err
+	}
+	s.aimed = s.aimed[:0]
+	switch {
+	case a.handle != nil:
+		if s.row(a.handle) != nil {
+			s.aimed = append(s.aimed, target{process: a.handle})
+		}
+	case a.thread:
+		s.aimAtThread(a)
+	case a.pid > 0:
+		s.aimAtNumber(a.pid)
+	case a.single || a.pid == -1<<31:
+	case a.pid == -1 && !a.isGroup:
+		for _, q := range s.procs.All() {
+			if q != p && q != s.init {
+				s.aimed = append(s.aimed, target{process: q})
+			}
+		}
+	default:
+		g := a.group
+		switch {
+		case g != nil && !g.live.Load():
+			g = nil
+		case g != nil:
+		case a.pid < 0:
+			g = s.groups.Get(uint32(-a.pid))
+		default:
+			g = p.group.Load()
+		}
+		if g != nil {
+			s.members(g, func(_ slab.Index, r *row) bool {
+				s.aimed = append(s.aimed, target{process: r.process})
+				return true
+			})
+		}
+	}
+	if len(s.aimed) == 0 {
+		return refuse(a.op, p.pid, syscall.ESRCH, "there is nobody for %d", a.pid)
+	}
+	if sig := a.info.Signal; sig < 0 || sig > SIGRTMAX {
+		s.forgetAims()
+		return refuse(a.op, p.pid, syscall.EINVAL, "signal %d is not in 0…%d", sig, SIGRTMAX)
+	}
+	return nil
+}
+
+// aimAtNumber: a thread's number means its process, and that thread is asked first
+// (kernel: kill_pid_info).
+func (s *state) aimAtNumber(pid PID) {
+	if q := s.procs.Get(uint32(pid)); q != nil {
+		s.aimed = append(s.aimed, target{process: q})
+	} else if h := s.threads.Get(uint32(pid)); h != nil {
+		s.aimed = append(s.aimed, target{h.process, h})
+	}
+}
+
+func (s *state) aimAtThread(a *aim) {
+	h := s.threads.Get(uint32(a.pid))
+	q := s.procs.Get(uint32(a.pid))
+	if h != nil {
+		q = h.process
+	}
+	if q != nil && (a.tgid == 0 || a.tgid == q.pid) {
+		s.aimed = append(s.aimed, target{q, h})
+	}
+}
+
+// shoot sends to what aimAt found.
+func (s *state) shoot(p *Process, a *aim) (KillResult, error) {
+	var k KillResult
+	if len(s.aimed) > 0 {
+		k.to = s.aimed[0].process
+	}
+	if len(s.aimed) > 1 {
+		k.tos = make([]*Process, len(s.aimed))
+		for i := range s.aimed {
+			k.tos[i] = s.aimed[i].process
+		}
+	}
+	if a.info.Signal != 0 {
+		a.info.PID, a.info.UID = p.pid, s.uidOf(p)
+		m := posted{direct: a.thread, info: a.info, reason: a.op}
+		s.record = true
+		for i := range s.aimed {
+			m.to, m.thread = s.aimed[i].process, s.aimed[i].thread
+			s.deliver(&m)
+		}
+		s.settle()
+		s.record = false
+	}
+	full := false
+	if n := len(s.effects); n > 0 {
+		k.effect = s.effects[0]
+		full = k.effect.Action == Overflowed
+		if n > 1 {
+			k.effects = slices.Clip(s.effects)
+			s.effects = nil
+		}
+	}
+	s.forgetAims()
+	if full {
+		return KillResult{}, refuse(a.op, p.pid, syscall.EAGAIN, "%d signals are queued for %d", s.pendingLimit, k.to.pid)
+	}
+	return k, nil
+}
+
+// forgetAims empties what a kill used, and keeps what a small one needs again.
+func (s *state) forgetAims() {
+	clear(s.aimed)
+	clear(s.effects)
+	s.aimed, s.effects = s.aimed[:0], s.effects[:0]
+	if cap(s.aimed) > 64 {
+		s.aimed = nil
+	}
+	if cap(s.effects) > 64 {
+		s.effects = nil
+	}
+}

@@ -1,0 +1,75 @@
+package axprocess
+
+import "syscall"
+
+// This file is about the parent-death signal: what a thread asked to be sent when
+// the thread that is its parent ends, and at each later such end.
+//
+// Invariant: it belongs to the thread; fork clears it, exec keeps it.
+
+// SetParentDeathSignal sets what h's process is sent when the thread that is its
+// parent ends, and at each later such end; 0 for nothing. Cleared by fork, kept by
+// exec. EINVAL if sig is out of range, ESRCH once h has exited.
+// (PR_SET_PDEATHSIG.)
+func (h *Thread) SetParentDeathSignal(sig Signal) error {
+	return h.process.setParentDeath(h, sig)
+}
+
+// SetParentDeathSignal is Thread.SetParentDeathSignal for the leader or first live
+// thread, or for a process without threads itself.
+func (p *Process) SetParentDeathSignal(sig Signal) error { return p.setParentDeath(nil, sig) }
+
+func (p *Process) setParentDeath(h *Thread, sig Signal) error {
+	const op = "set parent-death signal"
+	if sig < 0 || sig > SIGRTMAX {
+		return refuse(op, p.pid, syscall.EINVAL, "signal %d is not in 0…%d", sig, SIGRTMAX)
+	}
+	s := p.table().enter()
+	defer s.leave()
+	if err := s.mayWait(op, p, h); err != nil {
+		return err
+	}
+	r := s.row(p)
+	if h == nil {
+		h = r.firstThread
+	}
+	if h != nil {
+		h.ext().parentDeath = sig
+	} else {
+		r.sigs().parentDeath = sig
+	}
+	return nil
+}
+
+// ParentDeathSignal returns what SetParentDeathSignal set. One lock pair.
+func (h *Thread) ParentDeathSignal() Signal {
+	s := h.process.table().enter()
+	defer s.leave()
+	if h.extra == nil {
+		return 0
+	}
+	return h.extra.parentDeath
+}
+
+// parentDied posts the parent-death signals of a child that has just been passed
+// on by an ended thread of from (kernel: forget_original_parent).
+func (s *state) parentDied(child *row, from *Process) {
+	if child.firstThread == nil && child.extra != nil && child.extra.signals != nil {
+		if sig := child.extra.signals.parentDeath; sig != 0 {
+			s.postParentDeath(child, nil, from, sig)
+		}
+	}
+	for h := child.firstThread; h != nil; h = h.next {
+		if h.extra != nil && h.extra.parentDeath != 0 {
+			s.postParentDeath(child, h, from, h.extra.parentDeath)
+		}
+	}
+}
+
+func (s *state) postParentDeath(child *row, h *Thread, from *Process, sig Signal) {
+	s.todo = append(s.todo, posted{
+		to: child.process, thread: h,
+		info:   SigInfo{Signal: sig, Code: SI_USER, PID: from.pid, UID: s.uidOf(from)},
+		reason: "its parent thread has ended",
+	})
+}
