@@ -129,8 +129,9 @@ func (b *ProcessBuilder) buildInit(p *Process, h *Thread, g *ProcessGroup) *Erro
 	s.openSession(g.session, n)
 	s.openGroup(g, n, p.id)
 	s.join(at, g)
-	s.lead(at, h)
 	s.init = p
+	s.logBorn(at, b.pid)
+	s.lead(at, h)
 	return nil
 }
 
@@ -192,6 +193,7 @@ func (b *ProcessBuilder) buildChild(p *Process, h *Thread) *Error {
 	}
 	s.adopt(parentAt, owner, at)
 	s.join(at, forker.group.Load())
+	s.logBorn(at, b.pid)
 	s.lead(at, h)
 	if b.vfork {
 		s.hold(forker, thread, child)
@@ -222,6 +224,7 @@ func (s *state) lead(at slab.Index, h *Thread) {
 	if h != nil {
 		h.tid.Store(int32(r.process.pid))
 		s.startThread(r, h)
+		s.logThread(EventThreadStarted, h, false)
 	}
 	s.procs.Set(uint32(r.process.pid), r.process)
 }

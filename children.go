@@ -92,11 +92,35 @@ func (s *state) passOn(parent slab.Index, from, to *Thread) {
 		at := b.first
 		s.abandon(at)
 		s.adopt(parent, to, at)
+		s.logAdopted(EventPassedOn, s.rows.At(at), nil, "its parent thread exited")
 		s.parentDied(s.rows.At(at), s.rows.At(parent).process)
 	}
 	if from != nil {
 		from.brood = nil
 	}
+}
+
+// merge joins two lists of children into one, by birth. The first is empty but in
+// a process that forked before it had a thread.
+func (s *state) merge(a, b brood) brood {
+	all := brood{zombies: s.meld(a.zombies, b.zombies)}
+	for a.first != 0 || b.first != 0 {
+		from := &a
+		if a.first == 0 || b.first != 0 && s.rows.At(b.first).birth < s.rows.At(a.first).birth {
+			from = &b
+		}
+		at := from.first
+		r := s.rows.At(at)
+		from.first = r.nextSibling
+		r.prevSibling, r.nextSibling = all.last, 0
+		if all.last == 0 {
+			all.first = at
+		} else {
+			s.rows.At(all.last).nextSibling = at
+		}
+		all.last = at
+	}
+	return all
 }
 
 // broods calls do for each list of children of a process, starting with that of

@@ -103,6 +103,7 @@ func (s *state) effect(m *posted, h *Thread, a Action) {
 		s.effects = append(s.effects, Effect{m.to, h, m.info.Signal, a, m.reason})
 	}
 	s.notice(m, h, a)
+	s.logSignal(m, h, a)
 }
 
 // deliver does what the kernel does between send_signal and get_signal.
@@ -113,6 +114,7 @@ func (s *state) deliver(m *posted) {
 		return
 	}
 	at := m.to.at
+	s.touchedAll(m.to, "a signal")
 	continued := s.prepare(at, r, m.info.Signal.set())
 	action, h := s.send(at, r, m)
 	if continued {
@@ -313,6 +315,7 @@ func (s *state) actOnAll(at slab.Index) {
 func (s *state) actOn(at slab.Index, h *Thread) {
 	r := s.rows.At(at)
 	p := r.process
+	s.touchedAll(p, "a signal")
 	for p.State() == Running && !r.stopped() && r.extra != nil && r.extra.signals != nil {
 		own, does := r.reads(h), r.does()
 		through := (own.pending.bits | r.sharedBits()) &^ own.mask
@@ -390,11 +393,13 @@ func (s *state) leaveSignals(at slab.Index, r *row, h *Thread) {
 	}
 	mask := r.maskOf(h)
 	if mask != 0 && h.IsLeader() && r.nthreads > 1 {
+		s.touched(r.process, "its leader exited")
 		r.sigs().self.mask = mask
 	}
 	if r.extra == nil || r.extra.signals == nil {
 		return
 	}
+	s.touchedAll(r.process, "a thread exited")
 	g := r.extra.signals
 	if h.extra != nil {
 		g.queued -= len(h.extra.signals.pending.queue)
@@ -416,4 +421,5 @@ func (s *state) endSignals(r *row) {
 		s.endWait(&r.extra.signals.self, r.process)
 	}
 	r.extra.signals = nil
+	s.touched(r.process, "nothing is pending for what has exited")
 }

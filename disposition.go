@@ -128,6 +128,7 @@ func (p *Process) SetAction(sig Signal, action SignalAction) (SignalAction, erro
 	}
 	r := s.row(p)
 	old := r.action(sig)
+	s.touchedAll(p, "a disposition")
 	r.ext().actions = r.does().with(sig, action)
 	if sig == SIGCHLD {
 		r.flags &^= flagIgnoresChild | flagNoChildWait | flagNoChildStop

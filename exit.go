@@ -34,6 +34,7 @@ func (p *Process) GroupExit(code int32) error {
 	if p.State() == Running {
 		p.code = code
 		p.state.Store(uint32(Exiting))
+		s.logEnd(EventExiting, p, 0)
 		s.resume(p.at, s.row(p))
 	}
 	return nil
@@ -113,6 +114,7 @@ func (s *state) killNow(at slab.Index, sig Signal, core bool) {
 func (s *state) exit(at slab.Index, cause WaitCause) {
 	r := s.rows.At(at)
 	p := r.process
+	s.logEnd(EventExited, p, cause)
 	s.resume(at, r)
 	s.failWaits(r, nil)
 	s.endSignals(r)
@@ -132,7 +134,7 @@ func (s *state) exit(at slab.Index, cause WaitCause) {
 	}
 	if r.extra != nil {
 		s.release(r.extra.vforker)
-		r.extra.vforker = nil
+		s.release(r.extra.hold)
 	}
 	p.state.Store(uint32(Zombie) | uint32(cause)<<causeShift)
 	s.notifyEnd(at, r, false)
@@ -158,7 +160,7 @@ func (s *state) notifyEnd(at slab.Index, r *row, adopted bool) {
 		if !adopted {
 			p.state.Store(p.state.Load()&^(1<<causeShift-1) | uint32(Freed))
 		}
-		s.free(at)
+		s.free(at, "its parent waits for no child")
 		return
 	}
 	if !adopted {
@@ -199,6 +201,7 @@ func (s *state) orphanChildren(at slab.Index, r *row) {
 			child.flags &^= flagOtherExit // kernel: reparent_leader
 		}
 		s.adopt(to, owner, childAt)
+		s.logAdopted(EventReparented, child, r.process, s.reaperReason(to))
 		s.parentDied(child, r.process)
 		if child.process.State() == Zombie {
 			s.notifyEnd(childAt, child, true)
@@ -243,6 +246,7 @@ func (p *Process) SetChildSubreaper(on bool) error {
 	if on == (r.flags&flagSubreaper != 0) {
 		return nil
 	}
+	s.touched(p, "set child subreaper")
 	r.flags ^= flagSubreaper
 	if !on {
 		s.subreapers--
@@ -267,6 +271,7 @@ func (s *state) markBelow(top slab.Index) {
 			return s.children(b, func(at slab.Index, child *row) bool {
 				if child.flags&flagBelowSubreaper == 0 {
 					child.flags |= flagBelowSubreaper
+					s.touched(child.process, "a subreaper above")
 					todo = append(todo, at)
 				}
 				return true
@@ -290,14 +295,15 @@ func (p *Process) Free() error {
 	default:
 		return refuse(op, p.pid, syscall.EBUSY, "the process has not exited")
 	}
-	s.free(p.at)
+	s.free(p.at, "")
 	return nil
 }
 
 // free takes a process that has exited out of everything.
-func (s *state) free(at slab.Index) {
+func (s *state) free(at slab.Index, why string) {
 	r := s.rows.At(at)
 	p := r.process
+	s.logProcess(EventFreed, p, why)
 	parent, extra := r.parent, r.extra
 	s.abandon(at)
 	s.quit(at)

@@ -157,6 +157,7 @@ func (p *Process) setForeground(h *Thread, term *Terminal, pgid PID) (Access, er
 		return Refused, refuse(op, p.pid, syscall.EPERM, "%d is %s, and not of session %d", pgid, s.roles(pgid), p.group.Load().session.sid)
 	}
 	s.setForeground(term, pgid)
+	s.logTerminal(term.session, "the foreground was set")
 	return Allowed, nil
 }
 

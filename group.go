@@ -121,6 +121,7 @@ func (s *state) revive(g *ProcessGroup) {
 	g.live.Store(true)
 	s.groups.Set(uint32(g.pgid), g)
 	s.reserve(g.pgid)
+	s.logGroup(EventGroupMade, g, "")
 }
 
 // join makes a process the last member of a group.
@@ -180,6 +181,7 @@ func (s *state) closeGroup(g *ProcessGroup) {
 	g.prev, g.next = nil, nil
 	g.live.Store(false)
 	s.groups.Set(uint32(g.pgid), nil)
+	s.logGroup(EventGroupEnded, g, "")
 	v.n--
 	if v.n == 0 {
 		s.closeSession(v)
@@ -189,6 +191,8 @@ func (s *state) closeGroup(g *ProcessGroup) {
 
 // move takes a process from its group to another.
 func (s *state) move(at slab.Index, g *ProcessGroup) {
+	p := s.rows.At(at).process
+	s.logMoved(p, p.group.Load(), g)
 	s.quit(at)
 	s.join(at, g)
 }

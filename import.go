@@ -315,6 +315,7 @@ func (s *state) enterRecords(init PID, records []ProcessRecord, fresh []*Process
 			s.markBelow(at)
 		}
 	}
+	s.logImported(fresh)
 }
 
 // enterRecord enters one process but for its parent.

@@ -46,6 +46,7 @@ func (s *state) stop(at slab.Index, sig Signal) bool {
 	}
 	r.ext().stop.signal = sig
 	r.process.group.Load().stopped++
+	s.logStopped(r.process, sig)
 	s.interruptAll(r)
 	s.tell(at, r, Stopped)
 	return true
@@ -71,6 +72,7 @@ func (s *state) proceed(at slab.Index) bool {
 		return false
 	}
 	s.resume(at, r)
+	s.logProcess(EventContinued, r.process, "")
 	s.tell(at, r, Continued)
 	return true
 }
@@ -131,7 +133,10 @@ func (s *state) silence(at slab.Index, r *row) {
 }
 
 // reported is silence after a wait has been told.
-func (s *state) reported(at slab.Index, r *row) { s.silence(at, r) }
+func (s *state) reported(at slab.Index, r *row) {
+	s.logProcess(EventReported, r.process, "")
+	s.silence(at, r)
+}
 
 // changed calls do for each child of a process with something to report.
 func (s *state) changed(parent slab.Index, do func(slab.Index, *row)) {
@@ -153,6 +158,7 @@ func (s *state) dealWithOrphaned(g *ProcessGroup, ignored slab.Index) {
 	if g.stopped == 0 || !s.orphaned(g, ignored) {
 		return
 	}
+	s.logGroup(EventOrphaned, g, "the last link to its session is gone, and a member is stopped")
 	for _, sig := range [...]Signal{SIGHUP, SIGCONT} {
 		s.members(g, func(at slab.Index, r *row) bool {
 			if at != ignored {

@@ -33,6 +33,7 @@ func (p *Process) setParentDeath(h *Thread, sig Signal) error {
 	if h == nil {
 		h = r.firstThread
 	}
+	s.touchedAll(p, "a parent-death signal")
 	if h != nil {
 		h.ext().parentDeath = sig
 	} else {

@@ -203,6 +203,7 @@ func (s *state) changeMask(at slab.Index, r *row, h *Thread, mask SignalSet) {
 		return
 	}
 	r.own(h).mask = mask
+	s.touchedAll(r.process, "a signal mask")
 	if mask&^old != 0 {
 		s.retarget(at, r, h, mask&^old)
 	}

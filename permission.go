@@ -30,8 +30,10 @@ func WithPermission(f Permission) Option {
 // children, and puts the real user id into what comes with a signal; changing them
 // is the embedder's: setuid(2), and exec of a set-user-id file.
 type Credentials struct {
-	UID, EUID, SUID uint32 // real, effective, saved
-	MayKill         bool   // CAP_KILL, besides effective user 0, which always has it
+	UID     uint32 `json:"uid,omitzero"`      // real
+	EUID    uint32 `json:"euid,omitzero"`     // effective
+	SUID    uint32 `json:"suid,omitzero"`     // saved
+	MayKill bool   `json:"may_kill,omitzero"` // CAP_KILL, besides effective user 0, which always has it
 }
 
 // SetCredentials sets p's. ESRCH once p has exited. One lock pair.
@@ -41,6 +43,7 @@ func (p *Process) SetCredentials(c Credentials) error {
 	if err := s.mayCall("set credentials", p); err != nil {
 		return err
 	}
+	s.touched(p, "credentials")
 	if r := s.row(p); r.extra != nil || c != (Credentials{}) {
 		r.ext().creds = c
 	}

@@ -123,6 +123,7 @@ type extra struct {
 	signals       *signals
 	actions       *actions // shared with whom it forked and was forked by; nil: the default of all
 	creds         Credentials
+	told          *Attributes // what the last event said of them
 }
 
 func (r *row) ext() *extra {

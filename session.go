@@ -56,12 +56,14 @@ func (s *state) openSession(v *Session, n PID) {
 	v.live.Store(true)
 	s.sessions.Set(uint32(n), v)
 	s.reserve(n)
+	s.logSession(EventSessionMade, v)
 }
 
 func (s *state) closeSession(v *Session) {
 	v.live.Store(false)
 	s.sessions.Set(uint32(v.sid), nil)
 	s.vacate(v.sid)
+	s.logSession(EventSessionEnded, v)
 }
 
 // CreateSession makes a session and in it a group, both of p's number, and moves
@@ -85,6 +87,7 @@ func (p *Process) CreateSession() (*Session, *ProcessGroup, error) {
 	}
 	v.table = s.table
 	s.row(p).flags &^= flagTerminal // setsid: proc_clear_tty
+	s.touched(p, "it has a session of its own")
 	s.openSession(v, p.pid)
 	s.openGroup(g, p.pid, p.id)
 	s.move(p.at, g)

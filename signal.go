@@ -139,10 +139,10 @@ const (
 
 // SigInfo is what comes with a signal (siginfo_t).
 type SigInfo struct {
-	Signal Signal
-	Code   SigCode
-	PID    PID    // the sender, or the child, as the receiver sees it; 0: nobody that it can see
-	UID    uint32 // its real user
-	Status int32  // with a CLD code: the exit code or the signal
-	Value  uint64 // with SI_QUEUE
+	Signal Signal  `json:"signal"`
+	Code   SigCode `json:"code,omitzero"`
+	PID    PID     `json:"pid,omitzero"`    // the sender, or the child, as the receiver sees it; 0: nobody that it can see
+	UID    uint32  `json:"uid,omitzero"`    // its real user
+	Status int32   `json:"status,omitzero"` // with a CLD code: the exit code or the signal
+	Value  uint64  `json:"value,omitzero"`  // with SI_QUEUE
 }

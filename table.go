@@ -4,6 +4,7 @@ import (
 	"slices"
 	"sync"
 	"syscall"
+	"time"
 
 	"axprocess/internal/radix"
 	"axprocess/internal/slab"
@@ -58,6 +59,9 @@ type state struct {
 	noticing bool
 	notices  []Effect
 	noticed  chan struct{} // closed by leave when there are notices; nil if nobody waits
+
+	log   *eventLog        // nil: no events are kept; fixed by NewTable, and so is clock
+	clock func() time.Time // nil: events have no time
 }
 
 // Option changes how a table works. See WithLock and WithMaxPID.
@@ -100,13 +104,19 @@ func NewTable(opts ...Option) *Table {
 
 // enter takes the lock and gives access to what it guards.
 func (t *Table) enter() *state {
-	s := &t.guarded
+	if t.guarded.log != nil {
+		return t.enterLogged()
+	}
+	t.guarded.lock()
+	return &t.guarded
+}
+
+func (s *state) lock() {
 	if s.custom != nil {
 		s.custom.Lock()
 	} else {
 		s.mutex.Lock()
 	}
-	return s
 }
 
 // leave releases the lock, then wakes whom the operation completed a wait for.
@@ -119,6 +129,10 @@ func (s *state) leave() {
 	if s.noticed != nil && len(s.notices) > 0 {
 		noticed, s.noticed = s.noticed, nil
 	}
+	var read chan struct{}
+	if s.log != nil {
+		read = s.endLogged()
+	}
 	if s.custom != nil {
 		s.custom.Unlock()
 	} else {
@@ -129,6 +143,9 @@ func (s *state) leave() {
 	}
 	if noticed != nil {
 		close(noticed)
+	}
+	if read != nil {
+		close(read)
 	}
 }
 

@@ -67,6 +67,7 @@ func (p *Process) beginHandler(h *Thread, masks bool) (Delivery, bool) {
 	if !ok {
 		return Delivery{}, false
 	}
+	s.touchedAll(p, "a signal was taken")
 	sig := info.Signal
 	if does.resets&sig.set() != 0 {
 		action := r.action(sig)
@@ -101,6 +102,7 @@ func (p *Process) acceptSignal(h *Thread, set SignalSet) (SigInfo, bool) {
 	if h == nil {
 		h = r.firstThread
 	}
+	s.touchedAll(p, "a signal was taken")
 	return r.dequeue(h, set&^unblockable)
 }
 
@@ -138,6 +140,7 @@ func (p *Process) awaitSignal(ctx context.Context, h *Thread, set SignalSet) (Si
 		return SigInfo{}, refuse(op, p.pid, syscall.EBUSY, "the thread is in another wait for signals")
 	}
 	own.wait, own.woken = w, false
+	s.touchedAll(p, "it awaits a signal")
 	if p.State() == Running && !r.stopped() {
 		s.actOn(p.at, h)
 	} else if p.State() == Exiting {

@@ -44,6 +44,7 @@ func (t *Table) NewTerminal(data any) *Terminal {
 	s := t.enter()
 	defer s.leave()
 	term.id = s.newID()
+	s.logTerminalMade(term)
 	return term
 }
 
@@ -168,6 +169,8 @@ func (s *state) giveTerminal(r *row, term *Terminal) {
 	s.setForeground(term, g.pgid)
 	term.session, g.session.terminal, g.session.hungUp = g.session, term, nil
 	r.flags |= flagTerminal
+	s.touched(r.process, "it took a terminal")
+	s.logTerminal(g.session, "its leader took the terminal")
 }
 
 // clearTerminal takes its terminal from a session and its processes (kernel:
@@ -177,9 +180,13 @@ func (s *state) clearTerminal(v *Session) {
 	if term == nil {
 		return
 	}
-	s.sessionMembers(v, func(_ slab.Index, r *row) { r.flags &^= flagTerminal })
+	s.sessionMembers(v, func(_ slab.Index, r *row) {
+		r.flags &^= flagTerminal
+		s.touched(r.process, "its session gave up the terminal")
+	})
 	s.setForeground(term, 0)
 	term.session, v.terminal = nil, nil
+	s.logTerminal(v, "it gave up the terminal")
 }
 
 func (s *state) sessionMembers(v *Session, do func(slab.Index, *row)) {
@@ -217,6 +224,7 @@ func (s *state) useEnds(n PID) {
 	if u := s.uses[n]; u != nil {
 		u.over = true
 		delete(s.uses, n)
+		s.logVacated(n)
 	}
 }
 
@@ -242,6 +250,7 @@ func (p *Process) GiveUpTerminal(term *Terminal) error {
 		s.clearTerminal(p.group.Load().session)
 	}
 	r.flags &^= flagTerminal
+	s.touched(p, "it gave up the terminal")
 	s.settle()
 	return nil
 }
@@ -261,6 +270,7 @@ func (s *state) leaderExits(v *Session) {
 		s.postForeground(v.hungUp, SIGCONT, why)
 	}
 	v.hungUp = nil
+	s.logTerminal(v, "its leader exited")
 }
 
 // postForeground sends a signal to each member of the group that u means.
@@ -294,6 +304,7 @@ func (term *Terminal) Hangup() {
 		s.post(leader, SIGHUP, why)
 		s.post(leader, SIGCONT, why)
 		v.hungUp = foreground
+		s.logTerminal(v, "the terminal hung up")
 	}
 	s.settle()
 }

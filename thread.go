@@ -32,6 +32,7 @@ type threadExtra struct {
 	parentDeath Signal // PR_SET_PDEATHSIG
 	hold        *vforkHold
 	signals     threadSignals
+	told        *ThreadAttributes // what the last event said of them
 }
 
 func (h *Thread) ext() *threadExtra {
@@ -108,6 +109,7 @@ func (b *ThreadBuilder) build(h *Thread) *Error {
 	if mask := r.maskOf(creator); mask != 0 {
 		h.ext().signals.mask = mask
 	}
+	s.logThread(EventThreadStarted, h, b.tid == NextPID)
 	return nil
 }
 
@@ -273,24 +275,27 @@ func (s *state) promote(at slab.Index, r *row, h *Thread) {
 	h.tid.Store(int32(r.process.pid))
 	s.threads.Set(uint32(r.process.pid), h)
 	r.flags &^= flagLeaderGone
+	s.logRenumbered(h, old)
 	if from == nil {
 		return
 	}
-	r.brood = *from
-	s.children(&r.brood, func(_ slab.Index, child *row) bool {
+	s.children(from, func(_ slab.Index, child *row) bool {
 		child.owner = nil
+		s.logAdopted(EventOwned, child, nil, "its parent thread became the leader by exec")
 		return true
 	})
+	r.brood = s.merge(r.brood, *from)
 }
 
 func (s *state) execed(at slab.Index, r *row) {
 	r.flags &^= flagForked | flagOtherExit
 	r.forgetHandlers()
+	s.logProcess(EventExeced, r.process, "")
+	s.touched(r.process, "exec")
 	if r.extra == nil {
 		return
 	}
 	s.release(r.extra.vforker)
-	r.extra.vforker = nil
 	s.actOnAll(at)
 }
 
@@ -313,9 +318,13 @@ func (s *state) stopThread(at slab.Index, r *row, h *Thread) {
 	if h.IsLeader() {
 		r.flags |= flagLeaderGone
 	}
+	s.logThread(EventThreadExited, h, false)
 	s.failWaits(r, h)
 	s.passOn(at, h.owns(), r.firstThread.owns())
 	s.threads.Set(uint32(h.tid.Load()), nil)
 	s.vacate(h.TID())
+	if h.extra != nil {
+		s.release(h.extra.hold)
+	}
 	h.extra = nil
 }

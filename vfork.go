@@ -22,6 +22,7 @@ type vforkHold struct {
 func (s *state) hold(p *Process, h *Thread, child *row) {
 	hold := &vforkHold{process: p, thread: h, child: child.process, done: make(chan struct{})}
 	child.ext().vforker = hold
+	s.touched(child.process, "vfork")
 	if h != nil {
 		h.ext().hold = hold
 	} else {
@@ -29,10 +30,14 @@ func (s *state) hold(p *Process, h *Thread, child *row) {
 	}
 }
 
-// release ends a hold.
+// release ends a hold, if there is one.
 func (s *state) release(hold *vforkHold) {
 	if hold == nil {
 		return
+	}
+	if r := s.row(hold.child); r != nil {
+		r.extra.vforker = nil
+		s.touched(hold.child, "vfork is over")
 	}
 	if hold.thread != nil {
 		if x := hold.thread.extra; x != nil && x.hold == hold {

@@ -407,8 +407,9 @@ func (s *state) take(at slab.Index, cause WaitCause, opts WaitOptions) WaitResul
 		if found.Usage != (Usage{}) {
 			parent := s.rows.At(r.parent).ext()
 			parent.waited = parent.waited.plus(found.Usage)
+			s.touched(s.rows.At(r.parent).process, "usage of a child")
 		}
-		s.free(at)
+		s.free(at, "its parent waited for it")
 	default:
 		s.reported(at, r)
 	}
@@ -426,6 +427,7 @@ func (p *Process) AddUsage(u Usage) error {
 	}
 	x := r.ext()
 	x.usage = x.usage.plus(u)
+	s.touched(p, "usage")
 	return nil
 }
 

@@ -11,6 +11,8 @@
 //     number of rows down, and a churn at a chunk's edge doesn't allocate.
 package slab
 
+import "iter"
+
 // Index names a row; 0 names none.
 type Index uint32
 
@@ -47,6 +49,21 @@ func (s *Slab[T]) At(i Index) *T {
 
 // Len returns the number of rows in use.
 func (s *Slab[T]) Len() int { return s.n }
+
+// Given yields, in the order of memory, each row that is in use and some that
+// were, which are zero.
+func (s *Slab[T]) Given() iter.Seq2[Index, *T] {
+	return func(yield func(Index, *T) bool) {
+		for number := range s.chunks {
+			c := &s.chunks[number]
+			for at := range c.given {
+				if !yield(Index(int32(number)<<chunkBits+at+1), &c.rows[at]) {
+					return
+				}
+			}
+		}
+	}
+}
 
 // Alloc returns a row, zeroed.
 func (s *Slab[T]) Alloc() (Index, *T) {

@@ -1,0 +1,150 @@
+package axprocess
+
+import "axprocess/internal/slab"
+
+// This file is about what a snapshot takes while it holds the lock: what can
+// change, and no more. What follows from that is worked out afterwards, from the
+// cut alone.
+//
+// Invariant: of the handles that a cut refers to, only what is constant is read
+// after the lock's release.
+
+// cut is one moment of a table.
+type cut struct {
+	rows     []cutRow // in the order of the slab
+	threads  []cutThread
+	extras   []cutExtra
+	groups   []cutGroup // by session, in the session's order
+	sessions []cutSession
+}
+
+// cutRow is a process: 72 bytes, as a million of them are written at a time.
+type cutRow struct {
+	process                *Process
+	group                  *ProcessGroup
+	birth                  uint64
+	at, parent, nextMember slab.Index
+	owner                  PID
+	state                  uint32
+	code                   int32
+	flags                  flags
+	threads, firstThread   int32 // how many, and where the first is
+	extra                  int32 // 1 + where it is; 0: none
+}
+
+type cutExtra struct {
+	stopped    Signal
+	unreported WaitCause
+	attributes Attributes
+}
+
+type cutThread struct {
+	thread     *Thread
+	tid        PID
+	attributes ThreadAttributes
+}
+
+type cutGroup struct {
+	group   *ProcessGroup
+	founder uint64
+	first   slab.Index
+	n       int
+}
+
+type cutSession struct {
+	session  *Session
+	n        int // groups
+	terminal TerminalImage
+	data     any // the terminal's
+}
+
+// room says how much a cut has to hold.
+type room struct{ rows, threads, groups, sessions int }
+
+func (s *state) room() room {
+	return room{s.rows.Len(), s.threads.Len(), s.groups.Len(), s.sessions.Len()}
+}
+
+func (a room) fits(b room) bool {
+	return a.rows <= b.rows && a.threads <= b.threads && a.groups <= b.groups && a.sessions <= b.sessions
+}
+
+// newCut makes room. What is large is written to, so that the kernel gives the
+// memory now and not under the lock.
+func newCut(n room) *cut {
+	c := &cut{make([]cutRow, n.rows), make([]cutThread, n.threads), nil, make([]cutGroup, n.groups), make([]cutSession, n.sessions)}
+	const stride = 32 // of 72 or 32 bytes: less than a page
+	for i := 0; i < n.rows; i += stride {
+		c.rows[i].code = 1
+	}
+	for i := 0; i < n.threads; i += stride {
+		c.threads[i].tid = 1
+	}
+	c.rows, c.threads, c.groups, c.sessions = c.rows[:0], c.threads[:0], c.groups[:0], c.sessions[:0]
+	return c
+}
+
+// fill takes the whole table.
+func (c *cut) fill(s *state) {
+	for at, r := range s.rows.Given() {
+		if r.process != nil {
+			c.add(at, r)
+		}
+	}
+	for _, v := range s.sessions.All() {
+		one := cutSession{session: v, n: v.n, terminal: v.terminalImage()}
+		if v.terminal != nil {
+			one.data = v.terminal.data
+		}
+		c.sessions = append(c.sessions, one)
+		for g := v.first; g != nil; g = g.next {
+			c.groups = append(c.groups, cutGroup{g, g.founder, g.first, g.n})
+		}
+	}
+}
+
+// add takes one process with its threads.
+func (c *cut) add(at slab.Index, r *row) {
+	p := r.process
+	one := cutRow{
+		process: p, group: p.group.Load(), birth: r.birth, at: at, parent: r.parent, nextMember: r.nextMember,
+		state: p.state.Load(), code: p.code, flags: r.flags, threads: r.nthreads, firstThread: int32(len(c.threads)),
+	}
+	if r.owner != nil {
+		one.owner = r.owner.TID()
+	}
+	if x := r.extra; x != nil {
+		e := cutExtra{stopped: x.stop.signal, unreported: x.stop.unreported, attributes: r.flags.attributes()}
+		e.attributes.add(x, r.flags)
+		c.extras = append(c.extras, e)
+		one.extra = int32(len(c.extras))
+	}
+	for h := r.firstThread; h != nil; h = h.next {
+		c.threads = append(c.threads, cutThread{h, h.TID(), h.attributes()})
+	}
+	c.rows = append(c.rows, one)
+}
+
+// image is what the cut's i-th process was, without data; pid tells the number of
+// a parent.
+func (c *cut) image(i int, pid func(slab.Index) PID) ProcessImage {
+	r := &c.rows[i]
+	m := ProcessImage{
+		PID: r.process.pid, ID: r.process.id, Owner: r.owner, Birth: r.birth, PGID: r.group.pgid,
+		State: State(r.state), Cause: WaitCause(r.state >> causeShift), Code: r.code, Attributes: r.flags.attributes(),
+	}
+	if r.parent != 0 {
+		m.Parent = pid(r.parent)
+	}
+	if r.extra != 0 {
+		e := &c.extras[r.extra-1]
+		m.Stopped, m.Unreported, m.Attributes = e.stopped, e.unreported, e.attributes
+	}
+	if r.threads > 0 {
+		m.Threads = make([]ThreadImage, 0, r.threads)
+		for _, h := range c.threads[r.firstThread:][:r.threads] {
+			m.Threads = append(m.Threads, ThreadImage{TID: h.tid, ID: h.thread.id, ThreadAttributes: h.attributes})
+		}
+	}
+	return m
+}
