@@ -100,10 +100,18 @@ func (s *state) settle() {
 
 func (s *state) effect(m *posted, h *Thread, a Action) {
 	if s.record {
-		s.effects = append(s.effects, Effect{m.to, h, m.info.Signal, a, m.reason})
+		if s.first.Action == 0 {
+			s.first = Effect{m.to, h, m.info.Signal, a, m.reason}
+		} else {
+			s.effects = append(s.effects, Effect{m.to, h, m.info.Signal, a, m.reason})
+		}
 	}
-	s.notice(m, h, a)
-	s.logSignal(m, h, a)
+	if s.noticing {
+		s.notice(m, h, a)
+	}
+	if s.log != nil {
+		s.logSignal(m, h, a)
+	}
 }
 
 // deliver does what the kernel does between send_signal and get_signal.

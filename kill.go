@@ -13,29 +13,41 @@ import (
 // one cut of the table, and a signal that reaches several reaches all of them in
 // one step.
 
-// KillResult says whom a kill reached and what it did.
+// KillResult says whom a kill reached and what it did. It is small, so that a kill
+// to one process, whose effect is one, allocates nothing.
 type KillResult struct {
-	to      *Process // the first one, so that a kill to one process allocates nothing
-	tos     []*Process
-	effect  Effect
+	first Effect // without an action: signal 0, or nobody was reached
+	more  *killedMore
+}
+
+// killedMore is the result of a kill that reached several, or did more than one
+// thing.
+type killedMore struct {
+	reached []*Process
 	effects []Effect
 }
 
 // Reached returns whom the signal was sent to, zombies included: in a group in
 // the order in which they joined, else ascending by pid.
 func (k KillResult) Reached() []*Process {
-	if k.to == nil || k.tos != nil {
-		return k.tos
+	switch {
+	case k.more != nil:
+		return k.more.reached
+	case k.first.Process != nil:
+		return []*Process{k.first.Process}
 	}
-	return []*Process{k.to}
+	return nil
 }
 
 // Effects returns what was done, in order, to others as a consequence too.
 func (k KillResult) Effects() []Effect {
-	if k.effect.Process == nil || k.effects != nil {
-		return k.effects
+	switch {
+	case k.more != nil:
+		return k.more.effects
+	case k.first.Action != 0:
+		return []Effect{k.first}
 	}
-	return []Effect{k.effect}
+	return nil
 }
 
 // aim is what a call asks for.
@@ -65,7 +77,7 @@ type target struct {
 // nobody is reached). O(targets); no allocation for one. (kill(2); semantics 6.1;
 // kernel: kill_something_info.)
 func (p *Process) Kill(pid PID, sig Signal) (KillResult, error) {
-	return p.send(&aim{op: "kill", pid: pid, info: SigInfo{Signal: sig, Code: SI_USER}})
+	return p.send(aim{op: "kill", pid: pid, info: SigInfo{Signal: sig, Code: SI_USER}})
 }
 
 // Killpg sends sig to group pgid, or to the caller's if it is 0; EINVAL if it is
@@ -76,7 +88,7 @@ func (p *Process) Killpg(pgid PID, sig Signal) (KillResult, error) {
 	if pgid < 0 {
 		return KillResult{}, refuse(op, p.pid, syscall.EINVAL, "pgid %d is below 0", pgid)
 	}
-	return p.send(&aim{op: op, pid: -pgid, isGroup: true, info: SigInfo{Signal: sig, Code: SI_USER}})
+	return p.send(aim{op: op, pid: -pgid, isGroup: true, info: SigInfo{Signal: sig, Code: SI_USER}})
 }
 
 // Tkill sends sig to the thread tid alone. EINVAL if tid is not above 0; then as
@@ -99,14 +111,14 @@ func (p *Process) killThread(op string, tgid, tid PID, sig Signal) (KillResult, 
 	if tid <= 0 {
 		return KillResult{}, refuse(op, p.pid, syscall.EINVAL, "thread %d", tid)
 	}
-	return p.send(&aim{op: op, pid: tid, tgid: tgid, thread: true, info: SigInfo{Signal: sig, Code: SI_TKILL}})
+	return p.send(aim{op: op, pid: tid, tgid: tgid, thread: true, info: SigInfo{Signal: sig, Code: SI_TKILL}})
 }
 
 // Sigqueue sends sig with a value to process pid. ESRCH unless pid is a process or
 // thread; then as Kill; EAGAIN for a real-time signal when the receiver's queue is
 // full. (sigqueue(3), rt_sigqueueinfo(2).)
 func (p *Process) Sigqueue(pid PID, sig Signal, value uint64) (KillResult, error) {
-	return p.send(&aim{op: "sigqueue", pid: pid, single: true, info: SigInfo{Signal: sig, Code: SI_QUEUE, Value: value}})
+	return p.send(aim{op: "sigqueue", pid: pid, single: true, info: SigInfo{Signal: sig, Code: SI_QUEUE, Value: value}})
 }
 
 // KillProcess sends sig to one process, given by its handle, as
@@ -117,7 +129,7 @@ func (p *Process) KillProcess(to *Process, sig Signal) (KillResult, error) {
 	if to == nil || to.table() != p.table() {
 		return KillResult{}, refuse(op, p.pid, syscall.EINVAL, "no process, or one of another table, is given")
 	}
-	return p.send(&aim{op: op, handle: to, info: SigInfo{Signal: sig, Code: SI_USER}})
+	return p.send(aim{op: op, handle: to, info: SigInfo{Signal: sig, Code: SI_USER}})
 }
 
 // KillGroup sends sig to each member of g; ESRCH once g has ended, EINVAL if it is
@@ -128,7 +140,7 @@ func (p *Process) KillGroup(g *ProcessGroup, sig Signal) (KillResult, error) {
 	if g == nil || g.session.table != p.table() {
 		return KillResult{}, refuse(op, p.pid, syscall.EINVAL, "no group, or one of another table, is given")
 	}
-	return p.send(&aim{op: op, group: g, info: SigInfo{Signal: sig, Code: SI_USER}})
+	return p.send(aim{op: op, group: g, info: SigInfo{Signal: sig, Code: SI_USER}})
 }
 
 // Raise sends a signal to p as the kernel does: SIGALRM, SIGPIPE, SIGSEGV. Nobody's
@@ -153,36 +165,40 @@ func (p *Process) raise(h *Thread, sig Signal) (Action, error) {
 		info: SigInfo{Signal: sig, Code: SI_KERNEL}, reason: "raised by the embedder"})
 	s.record = true
 	s.settle()
-	s.record = false
-	action := s.effects[0].Action
-	s.effects = s.effects[:0]
+	action := s.recorded().Action
+	s.forgetAims()
 	return action, nil
 }
 
 // send asks for permission where somebody has to be asked, and sends.
-func (p *Process) send(a *aim) (KillResult, error) {
+func (p *Process) send(a aim) (k KillResult, _ error) {
 	t := p.table()
 	if t.guarded.permit != nil { // set once, by NewTable
-		return p.sendPermitted(a)
+		err := p.sendPermitted(&a, &k)
+		return k, err
 	}
 	s := t.enter()
-	defer s.leave()
-	if err := s.aimAt(p, a); err != nil {
+	err := s.aimAt(p, &a)
+	if err == nil {
+		err = s.shoot(p, &a, &k)
+	}
+	s.leave()
+	if err != nil {
 		return KillResult{}, err
 	}
-	return s.shoot(p, a)
+	return k, nil
 }
 
 // sendPermitted asks about each target outside of the lock, and looks again: who
 // has joined meanwhile is asked about too.
-func (p *Process) sendPermitted(a *aim) (KillResult, error) {
+func (p *Process) sendPermitted(a *aim, k *KillResult) error {
 	t := p.table()
 	may := map[*Process]bool{p: true}
 	s := t.enter()
 	for {
 		if err := s.aimAt(p, a); err != nil {
 			s.leave()
-			return KillResult{}, err
+			return err
 		}
 		var unasked []*Process
 		for _, to := range s.aimed {
@@ -203,10 +219,12 @@ func (p *Process) sendPermitted(a *aim) (KillResult, error) {
 	defer s.leave()
 	s.aimed = slices.DeleteFunc(s.aimed, func(to target) bool { return !may[to.process] })
 	if len(s.aimed) == 0 && (a.pid != -1 || a.isGroup) {
-		s.forgetAims()
-		return KillResult{}, refuse(a.op, p.pid, syscall.EPERM, "it may not send %s to %d", a.info.Signal, a.pid)
+		return refuse(a.op, p.pid, syscall.EPERM, "it may not send %s to %d", a.info.Signal, a.pid)
 	}
-	return s.shoot(p, a)
+	if err := s.shoot(p, a, k); err != nil {
+		return err
+	}
+	return nil
 }
 
 // aimAt finds the targets of a call.
@@ -280,19 +298,14 @@ func (s *state) aimAtThread(a *aim) {
 	}
 }
 
-// shoot sends to what aimAt found.
-func (s *state) shoot(p *Process, a *aim) (KillResult, error) {
-	var k KillResult
-	if len(s.aimed) > 0 {
-		k.to = s.aimed[0].process
+// shoot sends to what aimAt found, in one step.
+func (s *state) shoot(p *Process, a *aim, k *KillResult) *Error {
+	if len(s.aimed) == 0 {
+		return nil
 	}
-	if len(s.aimed) > 1 {
-		k.tos = make([]*Process, len(s.aimed))
-		for i := range s.aimed {
-			k.tos[i] = s.aimed[i].process
-		}
-	}
-	if a.info.Signal != 0 {
+	if a.info.Signal == 0 {
+		k.first.Process = s.aimed[0].process
+	} else {
 		a.info.PID, a.info.UID = p.pid, s.uidOf(p)
 		m := posted{direct: a.thread, info: a.info, reason: a.op}
 		s.record = true
@@ -301,26 +314,43 @@ func (s *state) shoot(p *Process, a *aim) (KillResult, error) {
 			s.deliver(&m)
 		}
 		s.settle()
-		s.record = false
+		k.first = s.recorded()
 	}
-	full := false
-	if n := len(s.effects); n > 0 {
-		k.effect = s.effects[0]
-		full = k.effect.Action == Overflowed
-		if n > 1 {
-			k.effects = slices.Clip(s.effects)
-			s.effects = nil
-		}
+	if len(s.aimed) > 1 || len(s.effects) > 0 {
+		k.more = s.killedMore(k.first)
 	}
 	s.forgetAims()
-	if full {
-		return KillResult{}, refuse(a.op, p.pid, syscall.EAGAIN, "%d signals are queued for %d", s.pendingLimit, k.to.pid)
+	if k.first.Action == Overflowed {
+		return refuse(a.op, p.pid, syscall.EAGAIN, "%d signals are queued for %d", s.pendingLimit, k.first.Process.pid)
 	}
-	return k, nil
+	return nil
+}
+
+// recorded ends the recording of effects and returns the first.
+func (s *state) recorded() Effect {
+	first := s.first
+	s.record, s.first = false, Effect{}
+	return first
+}
+
+func (s *state) killedMore(first Effect) *killedMore {
+	more := &killedMore{reached: make([]*Process, len(s.aimed))}
+	for i := range s.aimed {
+		more.reached[i] = s.aimed[i].process
+	}
+	if first.Action != 0 {
+		more.effects = append(append(make([]Effect, 0, 1+len(s.effects)), first), s.effects...)
+	}
+	return more
 }
 
 // forgetAims empties what a kill used, and keeps what a small one needs again.
 func (s *state) forgetAims() {
+	if len(s.aimed) == 1 && len(s.effects) == 0 {
+		s.aimed[0] = target{}
+		s.aimed = s.aimed[:0]
+		return
+	}
 	clear(s.aimed)
 	clear(s.effects)
 	s.aimed, s.effects = s.aimed[:0], s.effects[:0]

@@ -393,15 +393,15 @@ func TestBlockedIsNotIgnored(t *testing.T) {
 		t.Errorf("%+v, %t", info, ok)
 	}
 	// The leader's mask counts also when the leader has exited.
-	x.thread(x.p, 102)
+	h := x.thread(x.p, 102)
 	_, err = x.p.Thread().Exit(0)
 	x.ok(err)
-	x.ok(x.p.SetSignalMask(0))
-	if a := x.kill(100, SIGUSR1).Action; a != Dropped { // not blocked by the leader
-		t.Errorf("%s", a)
+	x.ok(h.SetSignalMask(SignalsOf(SIGUSR1, SIGWINCH)))
+	if a := x.kill(100, SIGUSR1).Action; a != Pending {
+		t.Errorf("blocked by both: %s", a)
 	}
-	if a := x.kill(100, SIGCHLD).Action; a != Pending && a != Dropped {
-		t.Errorf("%s", a)
+	if a := x.kill(100, SIGWINCH).Action; a != Dropped {
+		t.Errorf("blocked by the other thread only: %s", a)
 	}
 }
 

@@ -48,8 +48,9 @@ type state struct {
 	births     uint64   // the last place in the order in which children joined a parent
 	subreapers int      // processes that are subreapers
 	todo       []posted // signals on their way; settle delivers them
-	record     bool     // effects are kept for the result of a kill
-	effects    []Effect
+	record     bool     // the effects of the present kill are kept
+	first      Effect   // the first of them
+	effects    []Effect // the others
 	aimed      []target // whom the present kill is for
 
 	permit       Permission // asked outside of the lock; nil: all may
