@@ -132,7 +132,7 @@ func (r *Replica) apply(e *Event) string {
 	switch e.Kind {
 	case EventForked, EventImported:
 		return r.born(e)
-	case EventTerminalMade:
+	case EventTerminalMade, EventSignalled: // who was signalled may be gone by it
 		return ""
 	case EventSessionMade, EventSessionEnded, EventTerminal, EventVacated:
 		return r.session(e)
@@ -155,7 +155,7 @@ func (r *Replica) apply(e *Event) string {
 			return "it has no attributes"
 		}
 		p.Attributes = *e.Attributes
-	case EventSignalled, EventExeced:
+	case EventExeced:
 	case EventFreed:
 		delete(r.processes, e.PID)
 	default:
