@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"syscall"
@@ -51,6 +49,7 @@ type proc struct {
 	root   string
 	opts   Options
 	untold map[axprocess.PID]Untold
+	listed map[axprocess.PID]procfs.Proc // what pids found
 }
 
 func openProc(opts Options) (*proc, error) {
@@ -81,9 +80,11 @@ func (s *proc) pids() ([]axprocess.PID, error) {
 		return nil, err
 	}
 	pids := make([]axprocess.PID, 0, len(all))
+	s.listed = make(map[axprocess.PID]procfs.Proc, len(all))
 	for _, p := range all {
 		if p.PID > 0 && p.PID < maxPID {
 			pids = append(pids, axprocess.PID(p.PID))
+			s.listed[axprocess.PID(p.PID)] = p
 		}
 	}
 	return pids, nil
@@ -101,7 +102,7 @@ func gone(err error) error {
 // process reads the stat line first and again last: what is between is of the
 // same process only if both say that it started at the same time.
 func (s *proc) process(pid axprocess.PID) (found, error) {
-	files, err := s.fs.Proc(int(pid))
+	files, err := s.files(pid)
 	if err != nil {
 		return found{}, gone(err)
 	}
@@ -124,7 +125,8 @@ func (s *proc) process(pid axprocess.PID) (found, error) {
 			return found{}, err
 		}
 	}
-	line, err := os.ReadFile(filepath.Join(s.root, strconv.Itoa(int(pid)), "stat"))
+	var buf [statSize]byte
+	line, err := readSmall(s.root+"/"+strconv.Itoa(int(pid))+"/stat", buf[:])
 	if err != nil {
 		return found{}, gone(err)
 	}
@@ -140,6 +142,33 @@ func (s *proc) process(pid axprocess.PID) (found, error) {
 		f.record.Subreaper, f.record.IgnoresSIGCHLD, f.record.NoChildWait = u.Subreaper, u.IgnoresSIGCHLD, u.NoChildWait
 	}
 	return f, nil
+}
+
+// files returns the files of a process: one that wasn't listed is looked for.
+func (s *proc) files(pid axprocess.PID) (procfs.Proc, error) {
+	if files, is := s.listed[pid]; is {
+		return files, nil
+	}
+	return s.fs.Proc(int(pid))
+}
+
+// statSize is more than a stat line takes: 52 numbers of at most 20 digits, and
+// a name.
+const statSize = 2048
+
+// readSmall reads the beginning of a file with as few system calls as can be:
+// os.ReadFile takes twice as many, which is most of what a process costs.
+func readSmall(name string, buf []byte) ([]byte, error) {
+	fd, err := syscall.Open(name, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+	}
+	defer func() { _ = syscall.Close(fd) }()
+	n, err := syscall.Read(fd, buf)
+	if err != nil {
+		return nil, &fs.PathError{Op: "read", Path: name, Err: err}
+	}
+	return buf[:n], nil
 }
 
 // Flags of a stat line (kernel include/linux/sched.h).
