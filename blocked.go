@@ -246,3 +246,18 @@ func (s *state) failWaits(r *row, h *Thread) {
 		}
 	}
 }
+
+// IsWaiting says whether h is blocked in a wait: in a call of Wait, Wait4 or
+// Waitid that nothing has completed. O(waits of its process that block).
+func (h *Thread) IsWaiting() bool {
+	s := h.process.table().enter()
+	defer s.leave()
+	if r := s.row(h.process); r != nil && r.extra != nil {
+		for w := range r.extra.waits.all {
+			if w.thread == h {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -141,7 +141,10 @@ func (s *state) broods(r *row, from *Thread, do func(*brood) bool) {
 			visitedMain = true
 			return do(main)
 		}
-		return h.brood == nil || do(h.brood)
+		if h.brood == nil {
+			return do(&s.noChildren) // so that who looks at one thread only stops here
+		}
+		return do(h.brood)
 	}
 	for h := from; h != nil; h = h.next {
 		if !visit(h) {

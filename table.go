@@ -44,6 +44,7 @@ type state struct {
 	rows     slab.Slab[row]
 	uses     map[PID]*numberUse // numbers that a terminal's foreground means (terminal.go)
 
+	noChildren brood    // of a thread that has none
 	nextID     uint64   // the last unique id given
 	births     uint64   // the last place in the order in which children joined a parent
 	subreapers int      // processes that are subreapers

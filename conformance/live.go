@@ -1,0 +1,505 @@
+package conformance
+
+import (
+	_ "embed"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"axprocess"
+
+	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
+)
+
+// This file is about the live side of a story: real processes that obey
+// (obey/obey.c), in a pid namespace of their own where that can be had.
+//
+// Invariants:
+//   - no process outlives its world: as root the world's first process is the init
+//     of a pid namespace and dies with the thread that made it; otherwise each
+//     process leaves when its connection to the driver ends, and Close ends what
+//     is left by pidfd;
+//   - a number is sent to a process only as the inner number of a name of this
+//     world, or as a bare number in a pid namespace of the world's own.
+
+//go:embed obey/obey.c
+var obeySource []byte
+
+// Program is the obedient program, compiled.
+type Program struct{ dir, path string }
+
+// Compile compiles the obedient program into a folder of its own; Close removes
+// it. It needs gcc and a static C library.
+func Compile() (*Program, error) {
+	dir, err := os.MkdirTemp("", "obey")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return nil, err
+	}
+	p := &Program{dir, filepath.Join(dir, "obey")}
+	source := filepath.Join(dir, "obey.c")
+	if err := os.WriteFile(source, obeySource, 0o644); err != nil {
+		return nil, err
+	}
+	if out, err := exec.Command("gcc", "-O1", "-static", "-Wall", "-Wextra", "-Werror", "-o", p.path, source).CombinedOutput(); err != nil {
+		p.Close()
+		return nil, fmt.Errorf("gcc: %w\n%s", err, out)
+	}
+	return p, nil
+}
+
+// Close removes the program.
+func (p *Program) Close() error { return os.RemoveAll(p.dir) }
+
+// Patience is how long the live side may take for what the table says at once.
+// Only a wrong table or a machine that stands still needs it whole.
+const Patience = 40 * time.Second
+
+// ErrDisturbed is what a world came to that the story is not to blame for: a
+// number was taken by somebody else, or the machine had no room.
+var ErrDisturbed = errors.New("the live world was disturbed")
+
+// Live acts stories with real processes.
+type Live struct {
+	inside    bool
+	dir       string
+	listener  *net.UnixListener
+	first     *exec.Cmd
+	firstDone chan struct{}
+	ended     chan struct{} // tells the thread that made the first process to go
+	terminal  *os.File      // the other end of the world's terminal, once one is open
+	pts       int
+	tokens    int
+	actors    map[string]*liveActor
+	numbers   map[string]axprocess.PID // inner
+	names     map[axprocess.PID]string // by inner number, of the last one born with it
+	hostNames map[int]string           // by the number outside
+	processes []*liveProcess
+}
+
+type liveProcess struct {
+	name  string
+	pid   int // outside
+	start string
+}
+
+type liveActor struct {
+	conn    *net.UnixConn
+	process *liveProcess
+	tid     int // outside
+	owed    int // answers that nobody waits for any more
+	pending *Step
+}
+
+// NewLive starts a world. inside asks for a pid namespace of its own, which needs
+// root.
+func NewLive(p *Program, inside bool) (*Live, error) {
+	l := &Live{inside: inside, pts: -1, actors: map[string]*liveActor{}, numbers: map[string]axprocess.PID{},
+		names: map[axprocess.PID]string{}, hostNames: map[int]string{}}
+	var err error
+	if l.dir, err = os.MkdirTemp("", "world"); err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(l.dir, 0o755); err != nil {
+		return nil, err
+	}
+	where := filepath.Join(l.dir, "s")
+	if l.listener, err = net.ListenUnix("unixpacket", &net.UnixAddr{Name: where, Net: "unixpacket"}); err != nil {
+		return nil, err
+	}
+	if err := l.startFirst(p.path, where); err != nil {
+		l.Close()
+		return nil, err
+	}
+	if _, err := l.accept("init", 1, nil); err != nil {
+		l.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// startFirst starts the world's first process from a thread that lives as long as
+// the world: the process is killed when that thread ends.
+func (l *Live) startFirst(path, where string) error {
+	flag := "0"
+	attr := &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if l.inside {
+		flag, attr.Cloneflags = "1", syscall.CLONE_NEWPID
+	}
+	l.first = exec.Command(path, where, flag)
+	l.first.Env = []string{}
+	l.first.SysProcAttr = attr
+	l.first.Stderr = os.Stderr
+	l.ended, l.firstDone = make(chan struct{}), make(chan struct{})
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends with this function
+		err := l.first.Start()
+		started <- err
+		if err == nil {
+			<-l.ended
+		}
+	}()
+	if err := <-started; err != nil {
+		close(l.firstDone)
+		return err
+	}
+	go func() {
+		defer close(l.firstDone)
+		_ = l.first.Wait() // how it ends is the story's affair
+	}()
+	return nil
+}
+
+// Close ends the world: all that is left of it.
+func (l *Live) Close() {
+	for _, a := range l.actors {
+		a.conn.Close()
+	}
+	l.listener.Close()
+	if l.terminal != nil {
+		l.terminal.Close()
+	}
+	if l.first != nil && l.first.Process != nil {
+		for _, p := range l.processes {
+			p.kill()
+		}
+		<-l.firstDone
+		close(l.ended)
+	}
+	os.RemoveAll(l.dir)
+}
+
+// kill ends a process if it is still what it was.
+func (p *liveProcess) kill() {
+	fd, err := unix.PidfdOpen(p.pid, 0)
+	if err != nil {
+		return
+	}
+	defer unix.Close(fd)
+	if stat, err := readStat(p.pid, p.pid); err == nil && stat.start == p.start {
+		_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
+	}
+}
+
+// accept takes in the actor that says hello as token: a process if of is nil, else
+// a thread of it.
+func (l *Live) accept(name string, token int, of *liveProcess) (inner axprocess.PID, err error) {
+	if err := l.listener.SetDeadline(time.Now().Add(Patience)); err != nil {
+		return 0, err
+	}
+	conn, err := l.listener.AcceptUnix()
+	if err != nil {
+		return 0, fmt.Errorf("%s does not say hello: %w", name, err)
+	}
+	a := &liveActor{conn: conn, process: of}
+	v, err := a.read()
+	if err != nil || len(v) != 3 || v[0] != token {
+		conn.Close()
+		return 0, fmt.Errorf("%s says hello as %v, not as %d: %w", name, v, token, err)
+	}
+	pid, err := peer(conn)
+	if err != nil {
+		return 0, err
+	}
+	inner = axprocess.PID(v[2])
+	if of == nil {
+		stat, err := readStat(pid, pid)
+		if err != nil {
+			return 0, err
+		}
+		a.process = &liveProcess{name, pid, stat.start}
+		a.tid = pid
+		l.processes = append(l.processes, a.process)
+	} else if a.tid, err = outerTID(pid, v[2]); err != nil {
+		return 0, err
+	}
+	l.actors[name] = a
+	l.numbers[name], l.names[inner], l.hostNames[a.tid] = inner, name, name
+	return inner, nil
+}
+
+// peer returns who connected, by the number outside.
+func peer(conn *net.UnixConn) (pid int, err error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	var cred *unix.Ucred
+	ctlErr := raw.Control(func(fd uintptr) {
+		cred, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	})
+	if err = errors.Join(err, ctlErr); err != nil {
+		return 0, err
+	}
+	return int(cred.Pid), nil
+}
+
+// outerTID finds the thread of a process that has an inner number.
+func outerTID(pid, inner int) (int, error) {
+	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	if err != nil {
+		return 0, err
+	}
+	for _, task := range tasks {
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/status", pid, task.Name()))
+		if err != nil {
+			continue
+		}
+		_, line, _ := strings.Cut(string(status), "\nNSpid:")
+		line, _, _ = strings.Cut(line, "\n")
+		if f := strings.Fields(line); len(f) > 0 && f[len(f)-1] == strconv.Itoa(inner) {
+			return strconv.Atoi(task.Name())
+		}
+	}
+	return 0, fmt.Errorf("process %d has no thread %d", pid, inner)
+}
+
+func (a *liveActor) send(v ...int) error {
+	words := make([]string, len(v))
+	for i, n := range v {
+		words[i] = strconv.Itoa(n)
+	}
+	_, err := a.conn.Write([]byte(strings.Join(words, " ")))
+	return err
+}
+
+// read waits for one message.
+func (a *liveActor) read() ([]int, error) {
+	if err := a.conn.SetReadDeadline(time.Now().Add(Patience)); err != nil {
+		return nil, err
+	}
+	return a.readMessage()
+}
+
+func (a *liveActor) readMessage() ([]int, error) {
+	buf := make([]byte, 256)
+	n, err := a.conn.Read(buf)
+	if err != nil {
+		return nil, err
+	}
+	var v []int
+	for _, word := range strings.Fields(string(buf[:n])) {
+		i, err := strconv.Atoi(word)
+		if err != nil {
+			return nil, err
+		}
+		v = append(v, i)
+	}
+	if len(v) == 0 {
+		return nil, errors.New("an empty answer")
+	}
+	return v, nil
+}
+
+// answer waits for the answer to the last call, past those that are owed.
+func (a *liveActor) answer() (v []int, err error) {
+	for {
+		if v, err = a.read(); err != nil || a.owed == 0 {
+			return v, err
+		}
+		a.owed--
+	}
+}
+
+// Do takes a step, knowing what the table came to: whether to wait for an answer.
+func (l *Live) Do(s Step, expect Kind) (Outcome, error) {
+	a := l.actors[s.Actor]
+	if a == nil {
+		return Outcome{}, fmt.Errorf("nobody is named %q", s.Actor)
+	}
+	if s.Verb == "is" {
+		return Outcome{Text: "ok"}, nil
+	}
+	if s.Verb == "returns" {
+		return l.returns(a, expect)
+	}
+	if s.Verb == "opentty" {
+		if err := l.openTerminal(); err != nil {
+			return Outcome{}, err
+		}
+	}
+	v, err := l.encode(a, s)
+	if err != nil {
+		return Outcome{}, err
+	}
+	if err := a.send(v...); err != nil {
+		return Outcome{}, fmt.Errorf("%s can't be told: %w", s.Actor, err)
+	}
+	if s.Verb == "fork" && expect != Gone {
+		return l.forked(a, s, v[1], expect)
+	}
+	switch expect {
+	case Gone:
+		a.owed++
+		return Outcome{Kind: Gone}, nil
+	case Blocks:
+		a.pending = &s
+		if answer, err := l.awaitBlock(a, s); err != nil || answer != "" {
+			return Outcome{Text: answer}, err
+		}
+		return Outcome{Kind: Blocks}, nil
+	}
+	answer, err := a.answer()
+	if err != nil {
+		return Outcome{}, fmt.Errorf("%s does not answer: %w", s.Actor, err)
+	}
+	return l.decode(a, s, v, answer)
+}
+
+// forked takes in the child, whose hello comes before or after the answer; a vfork
+// is answered when the child lets go.
+func (l *Live) forked(a *liveActor, s Step, token int, expect Kind) (Outcome, error) {
+	if expect == Blocks {
+		if _, err := l.accept(s.Args[0], token, nil); err != nil {
+			return Outcome{}, err
+		}
+		a.pending = &s
+		return Outcome{Kind: Blocks}, nil
+	}
+	answer, err := a.answer()
+	if err != nil {
+		return Outcome{}, err
+	}
+	if answer[0] < 0 {
+		return Outcome{Text: errnoName(answer[0])}, nil
+	}
+	inner, err := l.accept(s.Args[0], token, nil)
+	if err != nil {
+		return Outcome{}, err
+	}
+	if int(inner) != answer[0] {
+		return Outcome{Text: fmt.Sprintf("fork returned %d, the child is %d", answer[0], inner)}, nil
+	}
+	return Outcome{Text: s.Args[0]}, nil
+}
+
+func (l *Live) openTerminal() (err error) {
+	if l.terminal != nil {
+		return nil
+	}
+	master, slave, err := pty.Open()
+	if err != nil {
+		return err
+	}
+	defer slave.Close()
+	if l.pts, err = strconv.Atoi(filepath.Base(slave.Name())); err != nil {
+		return err
+	}
+	attr, err := unix.IoctlGetTermios(int(slave.Fd()), unix.TCGETS)
+	if err != nil {
+		return err
+	}
+	attr.Lflag |= unix.TOSTOP
+	if err := unix.IoctlSetTermios(int(slave.Fd()), unix.TCSETS, attr); err != nil {
+		return err
+	}
+	l.terminal = master
+	return slave.Chmod(0o666)
+}
+
+// returns waits for what a blocked call has come to; where the table says that it
+// still blocks, it must.
+func (l *Live) returns(a *liveActor, expect Kind) (Outcome, error) {
+	s := a.pending
+	if s == nil {
+		return Outcome{}, errors.New("the actor is in no call")
+	}
+	if expect == Blocks {
+		return Outcome{Kind: Blocks}, nil
+	}
+	answer, err := a.answer()
+	if err != nil {
+		return Outcome{}, fmt.Errorf("%s does not return: %w", s, err)
+	}
+	a.pending = nil
+	if s.Verb == "fork" {
+		return Outcome{Text: l.named(answer[0])}, nil
+	}
+	return l.decode(a, *s, nil, answer)
+}
+
+// awaitBlock waits until a call sleeps in the kernel. If it returns instead, that
+// is what is returned.
+func (l *Live) awaitBlock(a *liveActor, s Step) (string, error) {
+	calls := map[string]int{"wait4": unix.SYS_WAIT4, "waitid": unix.SYS_WAITID}
+	want := strconv.Itoa(calls[s.Verb]) + " "
+	for end := time.Now().Add(Patience); time.Now().Before(end); {
+		if err := a.conn.SetReadDeadline(time.Now().Add(time.Millisecond)); err != nil {
+			return "", err
+		}
+		answer, err := a.readMessage()
+		if err == nil {
+			if a.owed > 0 {
+				a.owed--
+				continue
+			}
+			a.pending = nil
+			out, err := l.decode(a, s, nil, answer)
+			return out.Text, err
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return "", err
+		}
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/syscall", a.process.pid, a.tid))
+		if err != nil {
+			return "", err
+		}
+		if strings.HasPrefix(string(text), want) {
+			return "", nil
+		}
+	}
+	return "", fmt.Errorf("%s neither sleeps nor returns", s)
+}
+
+func errnoName(n int) string { return unix.ErrnoName(syscall.Errno(-n)) }
+
+// named is a number's name inside.
+func (l *Live) named(n int) string {
+	if n == 0 {
+		return "0"
+	}
+	if name, known := l.names[axprocess.PID(n)]; known {
+		return name
+	}
+	if !l.inside {
+		return outside
+	}
+	return fmt.Sprintf("?%d", n)
+}
+
+// World reads what /proc shows of all processes.
+func (l *Live) World() (World, error) {
+	w := World{}
+	for _, p := range l.processes {
+		stat, err := readStat(p.pid, p.pid)
+		if err != nil || stat.start != p.start {
+			continue // gone
+		}
+		seen, err := l.seen(p, stat)
+		if err != nil {
+			continue // it went while it was looked at: the next look will tell
+		}
+		w[p.name] = seen
+	}
+	return w, nil
+}
+
+// host is the name of a number outside.
+func (l *Live) host(n int) string {
+	if name, known := l.hostNames[n]; known {
+		return name
+	}
+	return outside
+}

@@ -1,0 +1,286 @@
+package conformance
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"axprocess"
+)
+
+// This file is about what travels between the live driver and its processes, and
+// about what /proc shows of them.
+
+// encode makes a step a command: its letter and its numbers.
+func (l *Live) encode(a *liveActor, s Step) ([]int, error) {
+	letters := map[string]rune{"clone": 't', "exit": 'x', "exit_group": 'g', "exec": 'e', "setsid": 's', "setpgid": 'p',
+		"getpgid": 'P', "getsid": 'S', "getppid": 'q', "getpid": 'm', "lastpid": 'n'}
+	v := []int{int(letters[s.Verb])}
+	switch s.Verb {
+	case "exec", "setsid", "getppid", "getpid":
+		return v, nil
+	case "clone":
+		l.tokens++
+		return append(v, 1000+l.tokens), nil
+	case "exit", "exit_group", "lastpid":
+		n, err := strconv.Atoi(s.Args[0])
+		return append(v, n), err
+	case "setpgid", "getpgid", "getsid":
+		return l.pids(v, s.Args)
+	case "fork":
+		return l.encodeFork(s)
+	case "subreaper":
+		on := 0
+		if s.Args[0] == "on" {
+			on = 1
+		}
+		return []int{'r', on}, nil
+	case "wait4":
+		return l.encodeWait([]int{'w'}, s.Args)
+	case "waitid":
+		of, err := idTypeOf(s.Args[0])
+		if err != nil {
+			return nil, err
+		}
+		return l.encodeWait([]int{'W', int(of)}, s.Args[1:])
+	case "kill", "tkill", "tgkill":
+		return l.encodeKill(s)
+	case "pdeathsig", "action", "block", "unblock":
+		return encodeSignal(s)
+	}
+	return l.encodeTerminal(s)
+}
+
+func (l *Live) pids(v []int, words []string) ([]int, error) {
+	for _, word := range words {
+		n, err := pidOf(word, l.numbers)
+		if err != nil {
+			return nil, err
+		}
+		v = append(v, int(n))
+	}
+	return v, nil
+}
+
+func (l *Live) encodeFork(s Step) ([]int, error) {
+	const cloneParent, cloneVfork = 0x8000, 0x4000
+	b, err := birthOf(s.Args)
+	if err != nil {
+		return nil, err
+	}
+	flags := 0
+	if b.parent {
+		flags |= cloneParent
+	}
+	if b.vfork {
+		flags |= cloneVfork
+	}
+	signal := int(b.exitSignal)
+	if b.parent {
+		signal = 0 // clone3 wants none: it is the forker's own
+	}
+	l.tokens++
+	return []int{'f', 1000 + l.tokens, flags, signal, int(b.pid)}, nil
+}
+
+func (l *Live) encodeWait(v []int, words []string) ([]int, error) {
+	v, err := l.pids(v, words[:1])
+	if err != nil {
+		return nil, err
+	}
+	opts, err := optionsOf(words[1:])
+	return append(v, int(int32(opts))), err
+}
+
+func (l *Live) encodeKill(s Step) ([]int, error) {
+	last := len(s.Args) - 1
+	v, err := l.pids([]int{map[string]int{"kill": 'k', "tkill": 'j', "tgkill": 'K'}[s.Verb]}, s.Args[:last])
+	if err != nil {
+		return nil, err
+	}
+	if !l.inside {
+		for i, n := range v[1:] {
+			_, known := l.numbers[strings.TrimPrefix(s.Args[i], "-")]
+			if n <= 1 || !known || s.Args[i] == "init" {
+				return nil, fmt.Errorf("%s is refused outside of a pid namespace", s)
+			}
+		}
+	}
+	sig, err := signalOf(s.Args[last])
+	return append(v, int(sig)), err
+}
+
+func encodeSignal(s Step) ([]int, error) {
+	const block, unblock = 0, 1 // SIG_BLOCK, SIG_UNBLOCK
+	sig, err := signalOf(s.Args[0])
+	if err != nil {
+		return nil, err
+	}
+	switch s.Verb {
+	case "pdeathsig":
+		return []int{'d', int(sig)}, nil
+	case "block":
+		return []int{'b', block, int(sig)}, nil
+	case "unblock":
+		return []int{'b', unblock, int(sig)}, nil
+	}
+	kind := slices.Index([]string{"default", "ignore", "handle"}, s.Args[1])
+	flags := 0
+	for _, arg := range s.Args[2:] {
+		switch arg {
+		case "nocldstop":
+			flags |= int(axprocess.NoChildStop)
+		case "nocldwait":
+			flags |= int(axprocess.NoChildWait)
+		}
+	}
+	return []int{'i', int(sig), kind, flags}, nil
+}
+
+func (l *Live) encodeTerminal(s Step) ([]int, error) {
+	letters := map[string]int{"opentty": 'o', "setctty": 'c', "notty": 'n', "setpgrp": 'p', "getpgrp": 'g', "getttysid": 's',
+		"readtty": 'r', "writetty": 'w'}
+	letter, known := letters[s.Verb]
+	if !known {
+		return nil, fmt.Errorf("the live side does not know %q", s.Verb)
+	}
+	v := []int{'T', letter}
+	switch {
+	case s.Verb == "opentty":
+		return append(v, l.pts), nil
+	case s.Verb == "setctty" && len(s.Args) > 0:
+		return append(v, 1), nil
+	case s.Verb == "setpgrp":
+		return l.pids(v, s.Args)
+	}
+	return append(v, 0), nil
+}
+
+// decode makes an answer the words that the table uses.
+func (l *Live) decode(a *liveActor, s Step, sent, v []int) (Outcome, error) {
+	if v[0] == -1000 {
+		return Outcome{}, fmt.Errorf("%s was refused for safety", s)
+	}
+	if v[0] < 0 {
+		return Outcome{Text: errnoName(v[0])}, nil
+	}
+	switch s.Verb {
+	case "clone":
+		if _, err := l.accept(s.Args[0], sent[1], a.process); err != nil {
+			return Outcome{}, err
+		}
+		return Outcome{Text: s.Args[0]}, nil
+	case "exec":
+		// It leads its process now, and goes by its number.
+		l.numbers[s.Actor] = l.numbers[a.process.name]
+		a.tid = a.process.pid
+		return Outcome{Text: "ok"}, nil
+	case "setsid", "getpgid", "getsid", "getppid", "getpgrp", "getttysid":
+		if s.Verb == "getppid" && v[0] != 0 && !l.inside && s.Actor == "init" {
+			return Outcome{Text: outside}, nil
+		}
+		return Outcome{Text: l.named(v[0])}, nil
+	case "getpid":
+		return Outcome{Text: strconv.Itoa(v[0])}, nil
+	case "wait4":
+		if v[0] == 0 {
+			return Outcome{Text: "nothing"}, nil
+		}
+		return Outcome{Text: l.statusWords(v[0], v[1])}, nil
+	case "waitid":
+		if v[1] == 0 {
+			return Outcome{Text: "nothing"}, nil
+		}
+		// CLD_EXITED, CLD_KILLED, CLD_DUMPED, CLD_TRAPPED, CLD_STOPPED, CLD_CONTINUED
+		causes := [...]axprocess.WaitCause{1: axprocess.Exited, 2: axprocess.Killed, 3: axprocess.Dumped, 5: axprocess.Stopped, 6: axprocess.Continued}
+		if v[2] < 1 || v[2] > 6 {
+			return Outcome{Text: fmt.Sprintf("si_code %d", v[2])}, nil
+		}
+		return Outcome{Text: describe(l.named(v[1]), causes[v[2]], int32(v[3]))}, nil
+	}
+	return Outcome{Text: "ok"}, nil
+}
+
+// statusWords reads wait(2)'s status.
+func (l *Live) statusWords(pid, status int) string {
+	name := l.named(pid)
+	switch {
+	case status == 0xffff:
+		return describe(name, axprocess.Continued, 0)
+	case status&0xff == 0x7f:
+		return describe(name, axprocess.Stopped, int32(status>>8&0xff))
+	case status&0x7f != 0:
+		return describe(name, axprocess.Killed, int32(status&0x7f))
+	}
+	return describe(name, axprocess.Exited, int32(status>>8&0xff))
+}
+
+// stat is what the suite wants of /proc/PID/task/TID/stat.
+type stat struct {
+	state                      string
+	ppid, pgid, sid, tty, fore int
+	start                      string
+}
+
+func readStat(pid, tid int) (s stat, err error) {
+	path := fmt.Sprintf("/proc/%d/stat", pid)
+	if tid != pid {
+		path = fmt.Sprintf("/proc/%d/task/%d/stat", pid, tid)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return s, err
+	}
+	f := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	if len(f) < 20 {
+		return s, fmt.Errorf("%s has %d fields", path, len(f))
+	}
+	s.state, s.start = f[0], f[19]
+	for i, to := range []*int{&s.ppid, &s.pgid, &s.sid, &s.tty, &s.fore} {
+		if *to, err = strconv.Atoi(f[i+1]); err != nil {
+			return s, err
+		}
+	}
+	return s, nil
+}
+
+func (l *Live) seen(p *liveProcess, st stat) (Seen, error) {
+	s := Seen{Parent: l.host(st.ppid), Group: l.host(st.pgid), Session: l.host(st.sid), State: Runs}
+	if st.tty != 0 && st.state != "Z" {
+		s.Foreground = "0"
+		if st.fore > 0 {
+			s.Foreground = l.host(st.fore)
+		}
+	}
+	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", p.pid))
+	if err != nil {
+		return s, err
+	}
+	var threads []string
+	for _, task := range tasks {
+		tid, err := strconv.Atoi(task.Name())
+		if err != nil {
+			return s, err
+		}
+		t, err := readStat(p.pid, tid)
+		if err != nil {
+			return s, err
+		}
+		if t.state != "Z" && t.state != "X" {
+			threads = append(threads, l.host(tid))
+		}
+	}
+	slices.Sort(threads)
+	s.Threads = strings.Join(threads, ",")
+	switch {
+	case st.state == "Z" && len(threads) > 0:
+		s.State = LeaderExited
+	case st.state == "Z" || st.state == "X":
+		s.State = Zombie
+	case st.state == "T":
+		s.State = Stopped
+	}
+	return s, nil
+}

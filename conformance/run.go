@@ -1,0 +1,92 @@
+package conformance
+
+import (
+	"fmt"
+	"time"
+)
+
+// This file is about acting a story on both sides at once.
+
+// Difference is where the two sides part, or where both part from the story.
+type Difference struct {
+	Story Story
+	Step  int // the index of the step
+	What  string
+}
+
+// Error names the story, the step and what differs.
+func (d *Difference) Error() string {
+	return fmt.Sprintf("%s, line %d: %s\n%s", d.Story.Name, d.Story.Steps[d.Step].Line, d.Story.Steps[d.Step], d.What)
+}
+
+// Act acts a story in a new world on both sides. It returns a *Difference, or
+// another error if a side could not go on.
+func Act(s Story, p *Program, inside bool) error {
+	table, err := NewTable(inside)
+	if err != nil {
+		return err
+	}
+	defer table.Close()
+	live, err := NewLive(p, inside)
+	if err != nil {
+		return err
+	}
+	defer live.Close()
+	for i, step := range s.Steps {
+		what, err := both(table, live, step)
+		if err != nil {
+			return fmt.Errorf("%s, line %d: %s: %w", s.Name, step.Line, step, err)
+		}
+		if what != "" {
+			return &Difference{s, i, what}
+		}
+	}
+	return nil
+}
+
+// both takes a step on both sides, and says how they differ.
+func both(table *Table, live *Live, step Step) (string, error) {
+	want, err := table.Do(step)
+	if err != nil {
+		return "", fmt.Errorf("table: %w", err)
+	}
+	if text := want.words(); step.Want != "" && step.Want != text {
+		return fmt.Sprintf("the table gives %q, the story says %q", text, step.Want), nil
+	}
+	got, err := live.Do(step, want.Kind)
+	if err != nil {
+		return "", fmt.Errorf("live: %w", err)
+	}
+	if got != want {
+		return fmt.Sprintf("the table gives %q, the kernel %q", want.words(), got.words()), nil
+	}
+	return settle(table, live)
+}
+
+// words is an outcome as a story writes it.
+func (o Outcome) words() string {
+	switch o.Kind {
+	case Blocks:
+		return "blocks"
+	case Gone:
+		return ""
+	}
+	return o.Text
+}
+
+// settle waits until the live side has come to the table's state: signals and
+// exits take their time there.
+func settle(table *Table, live *Live) (string, error) {
+	want := table.World()
+	for end, pause := time.Now().Add(Patience), 50*time.Microsecond; ; pause = min(2*pause, 20*time.Millisecond) {
+		got, err := live.World()
+		if err != nil {
+			return "", err
+		}
+		what := want.Differ(got)
+		if what == "" || time.Now().After(end) {
+			return what, nil
+		}
+		time.Sleep(pause)
+	}
+}

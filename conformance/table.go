@@ -1,0 +1,584 @@
+package conformance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"axprocess"
+
+	"golang.org/x/sys/unix"
+)
+
+// This file is about the table's side of a story.
+
+// Kind is what becomes of a call.
+type Kind int
+
+// The kinds.
+const (
+	Answers Kind = iota // it returns
+	Blocks              // it does not return yet
+	Gone                // it never will, or not before the actor is continued
+)
+
+// Outcome is what a step came to.
+type Outcome struct {
+	Kind Kind
+	Text string // what came back
+}
+
+// outside names whatever is not of the world.
+const outside = "outside"
+
+// Table acts stories in a table.
+type Table struct {
+	table     *axprocess.Table
+	terminal  *axprocess.Terminal
+	actors    map[string]*tableActor
+	numbers   map[string]axprocess.PID
+	names     map[axprocess.PID]string // of the last one born with a number
+	processes []named
+}
+
+type named struct {
+	name string
+	*axprocess.Process
+}
+
+type tableActor struct {
+	*axprocess.Thread
+	waiting  chan string        // gets the result of a call that blocks
+	cancel   context.CancelFunc // ends that call
+	terminal bool               // the terminal is open
+}
+
+// NewTable returns a table with an init. inside says whether the init is that of
+// a pid namespace; else it is a subreaper, below an init that nobody sees.
+func NewTable(inside bool) (*Table, error) {
+	t := &Table{table: axprocess.NewTable(), actors: map[string]*tableActor{},
+		numbers: map[string]axprocess.PID{}, names: map[axprocess.PID]string{}}
+	t.terminal = t.table.NewTerminal(nil)
+	p, err := t.table.NewInit(1).Leader(nil).Build()
+	if err != nil {
+		return nil, err
+	}
+	if !inside {
+		t.names[1] = outside
+		if p, err = p.Fork(axprocess.NextPID).Leader(nil).Build(); err != nil {
+			return nil, err
+		}
+		if _, err := p.Setsid(); err != nil {
+			return nil, err
+		}
+		if err := errors.Join(p.SetChildSubreaper(true), p.Exec()); err != nil {
+			return nil, err
+		}
+	}
+	t.born("init", p)
+	return t, nil
+}
+
+func (t *Table) born(name string, p *axprocess.Process) {
+	t.processes = append(t.processes, named{name, p})
+	t.actor(name, p.Thread())
+}
+
+func (t *Table) actor(name string, h *axprocess.Thread) {
+	t.actors[name] = &tableActor{Thread: h}
+	t.numbers[name], t.names[h.TID()] = h.TID(), name
+}
+
+// name returns what a number is called.
+func (t *Table) name(n axprocess.PID) string {
+	if n == 0 {
+		return "0"
+	}
+	if name, known := t.names[n]; known {
+		return name
+	}
+	return fmt.Sprintf("?%d", n)
+}
+
+// Close ends what still waits.
+func (t *Table) Close() {
+	for _, a := range t.actors {
+		if a.waiting != nil {
+			a.cancel()
+			<-a.waiting
+		}
+	}
+}
+
+// CanAct says whether an actor can take a step: it is there, not stopped, and not
+// in a call that blocks.
+func (t *Table) CanAct(name string) bool {
+	a := t.actors[name]
+	return a != nil && a.waiting == nil && a.runs()
+}
+
+func (a *tableActor) runs() bool { return !a.IsExited() && a.Process().Stopped() == 0 }
+
+// Do takes a step.
+func (t *Table) Do(s Step) (Outcome, error) {
+	a := t.actors[s.Actor]
+	switch {
+	case a == nil:
+		return Outcome{}, fmt.Errorf("nobody is named %q", s.Actor)
+	case s.Verb == "is":
+		return t.is(s)
+	case s.Verb == "returns":
+		return t.returns(a)
+	case !t.CanAct(s.Actor):
+		return Outcome{}, fmt.Errorf("%s can't act: it has ended, is stopped, or is in a call", s.Actor)
+	}
+	out, err := t.act(a, s)
+	if err != nil {
+		return out, err
+	}
+	if out.Kind == Answers && !a.runs() {
+		out = Outcome{Kind: Gone}
+	}
+	t.handle()
+	return out, t.table.Check()
+}
+
+// handle runs the handlers, which do nothing, of whoever runs.
+func (t *Table) handle() {
+	for _, a := range t.actors {
+		for a.runs() && a.TakeSignal() != 0 {
+		}
+	}
+}
+
+// refused is a refusal's errno by name, or "ok".
+func refused(err error) string {
+	if err == nil {
+		return "ok"
+	}
+	var errno syscall.Errno
+	if !errors.As(err, &errno) {
+		return err.Error()
+	}
+	return unix.ErrnoName(errno)
+}
+
+func answered(err error) (Outcome, error) { return Outcome{Text: refused(err)}, nil }
+
+func (t *Table) pidAnswered(n axprocess.PID, err error) (Outcome, error) {
+	if err != nil {
+		return answered(err)
+	}
+	return Outcome{Text: t.name(n)}, nil
+}
+
+func (t *Table) act(a *tableActor, s Step) (Outcome, error) {
+	p := a.Process()
+	switch s.Verb {
+	case "fork":
+		return t.fork(a, s)
+	case "clone":
+		h, err := a.NewThread(axprocess.NextPID).Build()
+		if err != nil {
+			return answered(err)
+		}
+		t.actor(s.Args[0], h)
+		return Outcome{Text: s.Args[0]}, nil
+	case "exit", "exit_group":
+		return t.exit(a, s)
+	case "exec":
+		err := a.Exec()
+		t.numbers[s.Actor] = a.TID()
+		return answered(err)
+	case "setsid":
+		return t.pidAnswered(p.Setsid())
+	case "getppid":
+		if parent := p.Parent(); parent != nil {
+			return Outcome{Text: t.name(parent.PID())}, nil
+		}
+		return Outcome{Text: "0"}, nil
+	case "subreaper":
+		return answered(p.SetChildSubreaper(s.Args[0] == "on"))
+	case "setpgid", "getpgid", "getsid", "wait4", "waitid", "kill", "tkill", "tgkill", "setpgrp":
+		return t.actOn(a, s)
+	case "pdeathsig", "action", "block", "unblock":
+		return t.signals(a, s)
+	case "getpid":
+		return Outcome{Text: strconv.Itoa(int(p.PID()))}, nil
+	case "lastpid":
+		return t.useUp(s)
+	}
+	return t.terminals(a, s)
+}
+
+func (t *Table) fork(a *tableActor, s Step) (Outcome, error) {
+	b, err := birthOf(s.Args)
+	if err != nil {
+		return Outcome{}, err
+	}
+	builder := a.Fork(b.pid).Leader(nil).ExitSignal(b.exitSignal)
+	if b.parent {
+		builder = builder.CloneParent()
+	}
+	if b.vfork {
+		builder = builder.Vfork()
+	}
+	p, err := builder.Build()
+	if err != nil {
+		return answered(err)
+	}
+	t.born(b.name, p)
+	t.actors[b.name].terminal = a.terminal
+	if !b.vfork {
+		return Outcome{Text: b.name}, nil
+	}
+	t.block(a, func(ctx context.Context) string {
+		if err := a.AwaitVfork(ctx); err != nil {
+			return refused(err)
+		}
+		return b.name
+	})
+	return Outcome{Kind: Blocks}, nil
+}
+
+// exit is _exit(2) of a thread, exit_group(2) of a process.
+func (t *Table) exit(a *tableActor, s Step) (Outcome, error) {
+	var code int32
+	if _, err := fmt.Sscan(s.Args[0], &code); err != nil {
+		return Outcome{}, err
+	}
+	p := a.Process()
+	exiting := []*axprocess.Thread{a.Thread}
+	if s.Verb == "exit_group" {
+		if err := p.GroupExit(code); err != nil {
+			return Outcome{}, err
+		}
+		exiting = p.Threads()
+	}
+	for _, h := range exiting {
+		last, err := h.Exit(code)
+		if err != nil {
+			return Outcome{}, err
+		}
+		if last {
+			if err := p.Exit(); err != nil {
+				return Outcome{}, err
+			}
+		}
+	}
+	return Outcome{Kind: Gone}, nil
+}
+
+// actOn is for the calls that name others.
+func (t *Table) actOn(a *tableActor, s Step) (Outcome, error) {
+	p := a.Process()
+	words := s.Args
+	if s.Verb == "waitid" {
+		words = s.Args[1:]
+	}
+	n, err := pidOf(words[0], t.numbers)
+	if err != nil {
+		return Outcome{}, err
+	}
+	switch s.Verb {
+	case "getpgid":
+		return t.pidAnswered(p.Getpgid(n))
+	case "getsid":
+		return t.pidAnswered(p.Getsid(n))
+	case "setpgrp":
+		return t.access(a.SetForeground(t.terminal, n))
+	case "setpgid":
+		pgid, err := pidOf(words[1], t.numbers)
+		if err != nil {
+			return Outcome{}, err
+		}
+		return answered(p.Setpgid(n, pgid))
+	case "wait4":
+		opts, err := optionsOf(words[1:])
+		if err != nil {
+			return Outcome{}, err
+		}
+		return t.wait(a, func(ctx context.Context, also axprocess.WaitOptions) (axprocess.WaitResult, error) {
+			return a.Wait4(ctx, n, opts|also)
+		})
+	case "waitid":
+		opts, err := optionsOf(words[1:])
+		if err != nil {
+			return Outcome{}, err
+		}
+		of, err := idTypeOf(s.Args[0])
+		if err != nil {
+			return Outcome{}, err
+		}
+		return t.wait(a, func(ctx context.Context, also axprocess.WaitOptions) (axprocess.WaitResult, error) {
+			return a.Waitid(ctx, of, n, opts|also)
+		})
+	}
+	sig, err := signalOf(words[len(words)-1])
+	if err != nil {
+		return Outcome{}, err
+	}
+	return t.kill(a, s, n, sig)
+}
+
+func (t *Table) kill(a *tableActor, s Step, n axprocess.PID, sig axprocess.Signal) (Outcome, error) {
+	p := a.Process()
+	var err error
+	switch s.Verb {
+	case "kill":
+		_, err = p.Kill(n, sig)
+	case "tkill":
+		_, err = p.Tkill(n, sig)
+	case "tgkill":
+		var tid axprocess.PID
+		if tid, err = pidOf(s.Args[1], t.numbers); err != nil {
+			return Outcome{}, err
+		}
+		_, err = p.Tgkill(n, tid, sig)
+	}
+	return answered(err)
+}
+
+// registered is a context that says when a wait has begun to block: only then
+// does it ask for Done.
+type registered struct {
+	context.Context
+	asked func()
+}
+
+func (r registered) Done() <-chan struct{} {
+	r.asked()
+	return r.Context.Done()
+}
+
+// block runs a call that is known to block, and returns once it does.
+func (t *Table) block(a *tableActor, call func(context.Context) string) {
+	ctx, cancel := context.WithCancel(context.Background())
+	a.waiting, a.cancel = make(chan string, 1), cancel
+	begun := make(chan struct{}, 8)
+	go func() {
+		a.waiting <- call(registered{ctx, func() {
+			select {
+			case begun <- struct{}{}:
+			default:
+			}
+		}})
+		close(a.waiting)
+	}()
+	<-begun
+}
+
+// wait does what doesn't block at once, and lets the rest block.
+func (t *Table) wait(a *tableActor, call func(context.Context, axprocess.WaitOptions) (axprocess.WaitResult, error)) (Outcome, error) {
+	r, err := call(context.Background(), axprocess.WNOHANG)
+	if err != nil || r.Cause != 0 {
+		return t.waited(r, err)
+	}
+	// Nothing is ready. Without WNOHANG it blocks; with it, it says so.
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if r, err = call(ctx, 0); err == nil {
+		return t.waited(r, err)
+	}
+	t.block(a, func(ctx context.Context) string {
+		out, _ := t.waited(call(ctx, 0))
+		return out.Text
+	})
+	return Outcome{Kind: Blocks}, nil
+}
+
+func (t *Table) waited(r axprocess.WaitResult, err error) (Outcome, error) {
+	if err != nil {
+		return answered(err)
+	}
+	return Outcome{Text: describe(t.name(r.PID), r.Cause, r.Code)}, nil
+}
+
+// describe is a wait's result in words. Whether there was a core dump depends on
+// the machine, and isn't compared.
+func describe(name string, cause axprocess.WaitCause, code int32) string {
+	switch cause {
+	case 0:
+		return "nothing"
+	case axprocess.Exited:
+		return fmt.Sprintf("%s exited %d", name, code)
+	case axprocess.Dumped:
+		cause = axprocess.Killed
+	case axprocess.Continued:
+		return name + " continued"
+	}
+	return fmt.Sprintf("%s %s %s", name, cause, axprocess.Signal(code))
+}
+
+// returns is what a call that blocked has come to.
+func (t *Table) returns(a *tableActor) (Outcome, error) {
+	text, done := t.Returned(a)
+	if !done {
+		return Outcome{Kind: Blocks}, nil
+	}
+	return Outcome{Text: text}, nil
+}
+
+// Returned says whether an actor's blocked call has returned, and what.
+func (t *Table) Returned(a *tableActor) (string, bool) {
+	if a.waiting == nil {
+		return "", false
+	}
+	// A completed wait is on its way through the scheduler. It has been completed
+	// under the lock, so it comes before one that asks for the lock now and is
+	// cancelled.
+	if a.still() {
+		return "", false
+	}
+	text := <-a.waiting
+	a.cancel()
+	a.waiting = nil
+	return text, true
+}
+
+// still says whether the call still blocks: Check has looked at the wait, and the
+// model says of each of its threads whether it waits.
+func (a *tableActor) still() bool { return a.IsWaiting() || a.VforkChild() != nil }
+
+// useUp gives out numbers until the last one was the one asked for.
+func (t *Table) useUp(s Step) (Outcome, error) {
+	last, err := pidOf(s.Args[0], nil)
+	if err != nil {
+		return Outcome{}, err
+	}
+	for n := axprocess.PID(0); n != last; {
+		p, err := t.table.Init().Fork(axprocess.NextPID).Build()
+		if err != nil {
+			return Outcome{}, err
+		}
+		n = p.PID()
+		if err := errors.Join(p.Exit(), p.Free()); err != nil {
+			return Outcome{}, err
+		}
+	}
+	return answered(nil)
+}
+
+// signals is for what a process does on signals.
+func (t *Table) signals(a *tableActor, s Step) (Outcome, error) {
+	sig, err := signalOf(s.Args[0])
+	if err != nil {
+		return Outcome{}, err
+	}
+	switch s.Verb {
+	case "pdeathsig":
+		return answered(a.SetParentDeathSignal(sig))
+	case "block":
+		return answered(a.SetSignalMask(a.SignalMask() | axprocess.SignalsOf(sig)))
+	case "unblock":
+		return answered(a.SetSignalMask(a.SignalMask() &^ axprocess.SignalsOf(sig)))
+	}
+	does := map[string]axprocess.Disposition{"default": axprocess.Default, "ignore": axprocess.Ignore, "handle": axprocess.Handle}
+	d, known := does[s.Args[1]]
+	if !known {
+		return Outcome{}, fmt.Errorf("there is no disposition %q", s.Args[1])
+	}
+	var flags axprocess.ActionFlags
+	for _, arg := range s.Args[2:] {
+		switch arg {
+		case "nocldstop":
+			flags |= axprocess.NoChildStop
+		case "nocldwait":
+			flags |= axprocess.NoChildWait
+		default:
+			return Outcome{}, fmt.Errorf("action does not know %q", arg)
+		}
+	}
+	return answered(a.Process().SetDisposition(sig, d, flags))
+}
+
+func (t *Table) access(access axprocess.Access, err error) (Outcome, error) {
+	if access == axprocess.Signalled {
+		return Outcome{Kind: Gone}, nil
+	}
+	return answered(err)
+}
+
+// terminals is for the calls about the terminal.
+func (t *Table) terminals(a *tableActor, s Step) (Outcome, error) {
+	p := a.Process()
+	switch s.Verb {
+	case "opentty":
+		return answered(nil)
+	case "setctty":
+		return answered(p.SetTerminal(t.terminal, len(s.Args) > 0))
+	case "notty":
+		return answered(p.GiveUpTerminal(t.terminal))
+	case "getpgrp":
+		return t.pidAnswered(p.GetForeground(t.terminal))
+	case "getttysid":
+		return t.pidAnswered(p.TerminalSession(t.terminal))
+	case "writetty":
+		return t.access(a.WriteTerminal(t.terminal, true))
+	case "readtty":
+		return t.access(a.ReadTerminal(t.terminal))
+	}
+	return Outcome{}, fmt.Errorf("the table does not know %q", s.Verb)
+}
+
+// World returns what is seen of all processes.
+func (t *Table) World() World {
+	w := World{}
+	for _, p := range t.processes {
+		if p.State() == axprocess.Freed {
+			continue
+		}
+		w[p.name] = t.seen(p.Process)
+	}
+	return w
+}
+
+func (t *Table) seen(p *axprocess.Process) Seen {
+	s := Seen{Parent: outside, Group: t.name(p.Group().PGID()), Session: t.name(p.Session().SID()), State: Runs}
+	if parent := p.Parent(); parent != nil {
+		s.Parent = t.name(parent.PID())
+	}
+	switch {
+	case p.IsZombie():
+		s.State = Zombie
+	case p.IsLeaderExited():
+		s.State = LeaderExited
+	case p.Stopped() != 0:
+		s.State = Stopped
+	}
+	var threads []string
+	for _, h := range p.Threads() {
+		threads = append(threads, t.name(h.TID()))
+	}
+	slices.Sort(threads)
+	s.Threads = strings.Join(threads, ",")
+	if term := p.Terminal(); term != nil && !p.IsZombie() {
+		s.Foreground = t.name(term.Foreground())
+	}
+	return s
+}
+
+// is compares what a story says of a process with the table.
+func (t *Table) is(s Step) (Outcome, error) {
+	i := slices.IndexFunc(t.processes, func(p named) bool { return p.name == s.Actor })
+	if i < 0 {
+		return Outcome{}, fmt.Errorf("no process is named %q", s.Actor)
+	}
+	if p := t.processes[i]; p.State() == axprocess.Freed {
+		if s.Args[0] == "gone" {
+			return Outcome{Text: "ok"}, nil
+		}
+		return Outcome{}, fmt.Errorf("%s is gone", s.Actor)
+	}
+	seen := strings.Fields(t.seen(t.processes[i].Process).String())
+	for _, arg := range s.Args {
+		if !slices.Contains(seen, arg) {
+			return Outcome{}, fmt.Errorf("%s is not %s, but %s", s.Actor, arg, strings.Join(seen, " "))
+		}
+	}
+	return Outcome{Text: "ok"}, nil
+}
