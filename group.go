@@ -109,6 +109,11 @@ func (s *state) openGroup(g *ProcessGroup, n PID, founder uint64) {
 
 // revive enters a group, new or once ended, into its session and the table.
 func (s *state) revive(g *ProcessGroup) {
+	s.enterGroup(g)
+	s.logGroup(EventGroupMade, g, "")
+}
+
+func (s *state) enterGroup(g *ProcessGroup) {
 	v := g.session
 	g.prev, g.next = v.last, nil
 	if v.last == nil {
@@ -121,7 +126,6 @@ func (s *state) revive(g *ProcessGroup) {
 	g.live.Store(true)
 	s.groups.Set(uint32(g.pgid), g)
 	s.reserve(g.pgid)
-	s.logGroup(EventGroupMade, g, "")
 }
 
 // join makes a process the last member of a group.

@@ -88,7 +88,7 @@ func (s *state) tellChanged(r *row, t *touch) {
 }
 
 func (a *ThreadAttributes) isPlain() bool {
-	return a.Mask == 0 && a.Pending == 0 && !a.Woken && a.ParentDeath == 0 && len(a.Queue) == 0
+	return a.Mask == 0 && a.Pending == 0 && !a.Woken && a.ParentDeath == 0 && a.HeldBy == 0 && len(a.Queue) == 0
 }
 
 func (s *state) logBorn(at slab.Index, want PID) {

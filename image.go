@@ -76,6 +76,7 @@ type ThreadAttributes struct {
 	Queue       []SigInfo `json:"queue,omitempty"`
 	Woken       bool      `json:"woken,omitzero"` // it was chosen for a signal that it has not taken
 	ParentDeath Signal    `json:"parent_death,omitzero"`
+	HeldBy      uint64    `json:"held_by,omitzero"` // unique id of the vfork child that holds it
 }
 
 // HandlerMask is what a signal's handler blocks (sa_mask).
@@ -171,10 +172,11 @@ func (a *Attributes) add(x *extra, f flags) {
 			}
 		}
 	}
+	a.Self.HeldBy = x.hold.childID()
 	if g := x.signals; g != nil {
 		a.Pending, a.Queue = g.shared.image()
 		a.Self = g.self.attributes()
-		a.Self.ParentDeath = g.parentDeath
+		a.Self.ParentDeath, a.Self.HeldBy = g.parentDeath, x.hold.childID()
 		if g.target != nil {
 			a.ChosenThread = g.target.id
 		}
@@ -191,11 +193,19 @@ func (own *threadSignals) attributes() (a ThreadAttributes) {
 	return a
 }
 
+func (hold *vforkHold) childID() uint64 {
+	if hold == nil {
+		return 0
+	}
+	return hold.child.id
+}
+
 // attributes returns the attributes of a thread as they are.
 func (h *Thread) attributes() (a ThreadAttributes) {
 	if h.extra != nil {
 		a = h.extra.signals.attributes()
 		a.ParentDeath = h.extra.parentDeath
+		a.HeldBy = h.extra.hold.childID()
 	}
 	return a
 }

@@ -22,6 +22,8 @@ type Snapshot struct {
 	Births uint64    `json:"births"`      // the last place in the order of joining parents
 	Init   PID       `json:"init"`        // 0: there is none yet
 
+	PendingLimit int `json:"pending_limit"` // what WithPendingLimit set
+
 	Sessions  []SessionImage `json:"-"` // ascending by sid
 	Groups    []GroupImage   `json:"-"` // ascending by pgid
 	Processes []ProcessImage `json:"-"` // ascending by pid
@@ -59,7 +61,7 @@ func (t *Table) cut() (*Snapshot, *cut) {
 
 // header is a snapshot without what it is about.
 func (s *state) header() *Snapshot {
-	snap := &Snapshot{MaxPID: s.numbers.max, Cursor: s.numbers.cursor, LastID: s.nextID, Births: s.births}
+	snap := &Snapshot{MaxPID: s.numbers.max, Cursor: s.numbers.cursor, LastID: s.nextID, Births: s.births, PendingLimit: s.pendingLimit}
 	if s.log != nil {
 		snap.Seq, snap.At = s.log.last, s.log.lastAt
 	}

@@ -23,6 +23,7 @@ func (s *state) hold(p *Process, h *Thread, child *row) {
 	hold := &vforkHold{process: p, thread: h, child: child.process, done: make(chan struct{})}
 	child.ext().vforker = hold
 	s.touched(child.process, "vfork")
+	s.touchedAll(p, "vfork")
 	if h != nil {
 		h.ext().hold = hold
 	} else {
@@ -39,6 +40,7 @@ func (s *state) release(hold *vforkHold) {
 		r.extra.vforker = nil
 		s.touched(hold.child, "vfork is over")
 	}
+	s.touchedAll(hold.process, "vfork is over")
 	if hold.thread != nil {
 		if x := hold.thread.extra; x != nil && x.hold == hold {
 			x.hold = nil
