@@ -32,7 +32,7 @@ func (e *ContradictionError) Error() string {
 // WithMaxPID and WithPendingLimit. *ContradictionError if the snapshot can't be, or
 // breaks an invariant; *Error for wrong options. O(all of it).
 func (s *Snapshot) Table(opts ...Option) (*Table, error) {
-	t, err := s.build(opts)
+	t, err := s.build(opts, false)
 	if err != nil {
 		return nil, err
 	}
@@ -47,18 +47,21 @@ func (s *Snapshot) Table(opts ...Option) (*Table, error) {
 // so do notices that nobody has taken. The options are NewTable's; t's own but for
 // WithMaxPID and WithPendingLimit are not taken over. The lock is held as for
 // Snapshot.
-func (t *Table) Clone(opts ...Option) (*Table, error) { return t.Snapshot().build(opts) }
+func (t *Table) Clone(opts ...Option) (*Table, error) { return t.Snapshot().build(opts, true) }
 
-// build makes the table, if the snapshot is sound enough to be built.
-func (s *Snapshot) build(opts []Option) (*Table, error) {
+// build makes the table, if the snapshot is sound enough to be built; a table's own
+// is, where the numbers are those of the table.
+func (s *Snapshot) build(opts []Option, sound bool) (*Table, error) {
 	t := NewTable(append([]Option{WithMaxPID(s.MaxPID), WithPendingLimit(s.PendingLimit)}, opts...)...)
 	to := t.enter()
 	defer to.leave()
 	if to.misuse != nil {
 		return nil, to.misuse
 	}
-	if err := s.examine(to.numbers.max); err != nil {
-		return nil, err
+	if !sound || to.numbers.max < s.MaxPID {
+		if err := s.examine(to.numbers.max); err != nil {
+			return nil, err
+		}
 	}
 	b := builder{state: to, from: s, held: map[uint64]*vforkHold{}}
 	b.sessions()

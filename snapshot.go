@@ -29,9 +29,10 @@ type Snapshot struct {
 	Processes []ProcessImage `json:"-"` // ascending by pid
 }
 
-// Snapshot takes a consistent cut. The lock is held for about 30 ns a process
-// (BenchmarkSnapshotLock); what takes longer is done outside, and so are the
-// allocations, but for processes with signal state and the like.
+// Snapshot takes a consistent cut. The lock is held for 40 to 120 ns a process with
+// a thread (BenchmarkSnapshotLock: some 80 ms for a million); what takes longer is
+// done outside, and so are the allocations, but for processes with signal state and
+// the like. O(all of it).
 func (t *Table) Snapshot() *Snapshot {
 	snap, c := t.cut()
 	c.snapshot(snap)

@@ -94,7 +94,7 @@ func BenchmarkSnapshotLock(b *testing.B) {
 // BenchmarkSnapshot is all of a snapshot, and of what is done with one, while
 // somebody forks and waits.
 func BenchmarkSnapshot(b *testing.B) {
-	const n = 1_000_000
+	const n = 200_000
 	table := populated(b, n)
 	stop := make(chan struct{})
 	var writer sync.WaitGroup
