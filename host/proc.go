@@ -40,8 +40,11 @@ func (f *found) lack(what string) {
 	f.lacks += what
 }
 
-// errEnded: it was there and is no longer.
-var errEnded = errors.New("it ended while the host was read")
+// Ended is the reason of an omission that is no fault: the process was there and
+// is no longer.
+const Ended = "it ended while the host was read"
+
+var errEnded = errors.New(Ended)
 
 // proc is a /proc, live or saved.
 type proc struct {

@@ -34,7 +34,6 @@ const (
 	kindProcess branchKind = iota
 	kindSession
 	kindGroup
-	kindThread
 )
 
 // note is one thing to say beside a line.
@@ -172,8 +171,11 @@ func (n *Node) branch(v View, y Style) *branch {
 			if h.TID == n.PID && len(n.Threads) == 1 {
 				continue // it is the process
 			}
-			b.kids = append(b.kids, &branch{number: strconv.Itoa(int(h.TID)), label: "{" + y.Clean(h.Comm) + "}",
-				notes: []note{{h.State, Faint}}, kind: kindThread, tone: Faint})
+			kid := &branch{number: strconv.Itoa(int(h.TID)), label: "{" + y.Clean(h.Comm) + "}", tone: Faint}
+			if h.State != "" {
+				kid.note(Faint, "%s", h.State)
+			}
+			b.kids = append(b.kids, kid)
 		}
 	} else if len(n.Threads) > 1 && n.State != "leader-exited" {
 		b.note(Faint, "%d threads", len(n.Threads))
@@ -198,7 +200,7 @@ func (n *Node) stateNotes(b *branch, y Style) {
 		b.note(Bad, "zombie: %s; %s%s", ending(n.Cause, n.Code), n.unwaited(y), n.deadFor())
 	case "leader-exited":
 		b.tone = Notice
-		b.note(Notice, "its leader has exited, %s on", plural(len(n.Threads), "thread goes", "threads go"))
+		b.note(Notice, "its leader has exited, %s on", Count(len(n.Threads), "thread goes", "threads go"))
 	case "stopped":
 		b.tone = Notice
 		b.note(Notice, "stopped")
@@ -210,6 +212,18 @@ func (n *Node) stateNotes(b *branch, y Style) {
 	case "disk-sleep":
 		b.note(Notice, "in an uninterruptible sleep")
 	}
+}
+
+// Condition says what is unusual about a process's state, as the tree does; ""
+// if nothing is.
+func (n *Node) Condition(y Style) string {
+	var b branch
+	n.stateNotes(&b, y)
+	var texts []string
+	for _, note := range b.notes {
+		texts = append(texts, note.text)
+	}
+	return strings.Join(texts, ", ")
 }
 
 // unwaited names the parent that fails to wait.
@@ -243,7 +257,8 @@ func ending(cause axprocess.WaitCause, code int32) string {
 	return fmt.Sprintf("exited with %d", code)
 }
 
-func plural(n int, one, many string) string {
+// Count returns a number with its noun.
+func Count(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
 	}

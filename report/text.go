@@ -119,26 +119,41 @@ func (p *textPrinter) line(b *branch, lead, follow string) {
 
 // wrap prints words on as many lines as they need.
 func (p *textPrinter) wrap(text, lead, follow string, tone Tone) {
-	line := ""
-	put := func() {
+	for _, line := range p.style.lines(text, lead, follow) {
 		p.put(p.style.Paint(Faint, lead) + p.style.Paint(tone, line) + "\n")
-		lead, line = follow, ""
+		lead = follow
 	}
+}
+
+// Wrap writes words on as many lines as they need; all but the first are
+// indented.
+func (y Style) Wrap(w io.Writer, text string, tone Tone) {
+	lead := ""
+	for _, line := range y.lines(text, "", "  ") {
+		_, _ = io.WriteString(w, lead+y.Paint(tone, line)+"\n") // whoever owns w hears of it when it is flushed
+		lead = "  "
+	}
+}
+
+// lines breaks a text into lines that fit behind lead and then follow.
+func (y Style) lines(text, lead, follow string) []string {
+	var lines []string
+	line := ""
 	for _, word := range strings.Fields(text) {
 		switch {
 		case line == "":
 			line = word
-		case p.style.Width > 0 && Columns(lead)+Columns(line)+1+Columns(word) > p.style.Width:
-			put()
-			line = word
+		case y.Width > 0 && Columns(lead)+Columns(line)+1+Columns(word) > y.Width:
+			lines = append(lines, line)
+			lead, line = follow, word
 		default:
 			line += " " + word
 		}
-		if room := p.style.Width - Columns(lead); p.style.Width > 0 {
-			line = p.style.Cut(line, room) // one word that is wider than a line
+		if y.Width > 0 {
+			line = y.Cut(line, y.Width-Columns(lead)) // one word that is wider than a line
 		}
 	}
-	put()
+	return append(lines, line)
 }
 
 func (p *textPrinter) put(s string) { _, _ = p.w.WriteString(s) } // Flush reports what went wrong
@@ -153,12 +168,12 @@ func (t *Tree) summary() []string {
 			zombies++
 		}
 	}
-	counts := plural(processes, "process", "processes") + ", " + plural(threads, "thread", "threads")
+	counts := Count(processes, "process", "processes") + ", " + Count(threads, "thread", "threads")
 	if zombies > 0 {
-		counts += ", " + plural(zombies, "zombie", "zombies")
+		counts += ", " + Count(zombies, "zombie", "zombies")
 	}
 	if t.Folded > 0 {
-		counts += "; " + plural(t.Folded, "thread of the kernel is", "threads of the kernel are") + " not shown (--kernel)"
+		counts += "; " + Count(t.Folded, "thread of the kernel is", "threads of the kernel are") + " not shown (--kernel)"
 	}
 	lines := []string{counts}
 	reasons := map[string][]string{}

@@ -32,6 +32,7 @@ func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
 // of its name.
 var verbs = []func(*app) *cobra.Command{
 	treeCommand,
+	checkCommand,
 	manCommand,
 }
 

@@ -226,14 +226,29 @@ func userName(names map[int]string, uid int) string {
 
 // earlierLook is what an earlier axp tree --json saw of zombies.
 type earlierLook struct {
-	At        time.Time `json:"at"`
-	Processes []struct {
-		PID    axprocess.PID `json:"pid"`
-		Start  time.Time     `json:"start"`
-		Zombie *struct {
-			AtLeast float64 `json:"dead_at_least_s"`
-		} `json:"zombie"`
-	} `json:"processes"`
+	At        time.Time        `json:"at"`
+	Processes []earlierProcess `json:"processes"`
+}
+
+type earlierProcess struct {
+	PID    axprocess.PID  `json:"pid"`
+	Start  time.Time      `json:"start"`
+	Zombie *earlierZombie `json:"zombie"`
+}
+
+type earlierZombie struct {
+	AtLeast float64 `json:"dead_at_least_s"`
+}
+
+// lookOf returns what a tree saw of zombies.
+func lookOf(t *report.Tree) *earlierLook {
+	e := &earlierLook{At: t.At}
+	for _, n := range t.Nodes() {
+		if n.State == host.Zombie.String() {
+			e.Processes = append(e.Processes, earlierProcess{n.PID, n.Start, &earlierZombie{n.DeadAtLeast.Seconds()}})
+		}
+	}
+	return e
 }
 
 func readEarlier(name string) (*earlierLook, error) {
