@@ -27,6 +27,7 @@ type ProcessBuilder struct {
 	vfork      bool
 	otherExit  bool
 	exitSignal Signal
+	line       []*Ancestor // made by Build
 }
 
 // NewInit begins the table's init: a process without parent that leads a new
@@ -99,6 +100,9 @@ func (b ProcessBuilder) Build() (*Process, error) {
 		g := &ProcessGroup{session: &Session{table: b.table}}
 		err = b.buildInit(p, h, g)
 	} else {
+		if l := b.table.guarded.lineage; l != nil {
+			b.line = l.begin(b.parent)
+		}
 		err = b.buildChild(p, h)
 	}
 	if err != nil {
@@ -130,7 +134,7 @@ func (b *ProcessBuilder) buildInit(p *Process, h *Thread, g *ProcessGroup) *Erro
 	s.openGroup(g, n, p.id)
 	s.join(at, g)
 	s.init = p
-	s.logBorn(at, b.pid)
+	s.logBorn(at, b.pid, nil)
 	s.lead(at, h)
 	return nil
 }
@@ -185,6 +189,7 @@ func (b *ProcessBuilder) buildChild(p *Process, h *Thread) *Error {
 		child.flags |= flagBelowSubreaper
 	}
 	s.inherit(child, r, h, thread)
+	child.descend(r, b.line)
 	if b.asSibling {
 		b.exitLikeForker(child, r)
 	} else if b.otherExit {
@@ -193,7 +198,7 @@ func (b *ProcessBuilder) buildChild(p *Process, h *Thread) *Error {
 	}
 	s.adopt(parentAt, owner, at)
 	s.join(at, forker.group.Load())
-	s.logBorn(at, b.pid)
+	s.logBorn(at, b.pid, forker)
 	s.lead(at, h)
 	if b.vfork {
 		s.hold(forker, thread, child)

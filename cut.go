@@ -36,6 +36,7 @@ type cutExtra struct {
 	stopped    Signal
 	unreported WaitCause
 	attributes Attributes
+	lineage    []*Ancestor
 }
 
 type cutThread struct {
@@ -114,7 +115,7 @@ func (c *cut) add(at slab.Index, r *row) {
 		one.owner = r.owner.TID()
 	}
 	if x := r.extra; x != nil {
-		e := cutExtra{stopped: x.stop.signal, unreported: x.stop.unreported, attributes: r.flags.attributes()}
+		e := cutExtra{stopped: x.stop.signal, unreported: x.stop.unreported, attributes: r.flags.attributes(), lineage: x.lineage}
 		e.attributes.add(x, r.flags)
 		c.extras = append(c.extras, e)
 		one.extra = int32(len(c.extras))
@@ -139,6 +140,7 @@ func (c *cut) image(i int, pid func(slab.Index) PID) ProcessImage {
 	if r.extra != 0 {
 		e := &c.extras[r.extra-1]
 		m.Stopped, m.Unreported, m.Attributes = e.stopped, e.unreported, e.attributes
+		m.Lineage = lineageImage(e.lineage)
 	}
 	if r.threads > 0 {
 		m.Threads = make([]ThreadImage, 0, r.threads)

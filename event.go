@@ -19,7 +19,7 @@ type EventKind uint8
 
 // The kinds. Beside each, the fields that it has besides Seq, At and Kind.
 const (
-	EventForked        EventKind = iota + 1 // PID, ID, Parent, ParentID, Owner, Init, PGID, SID, Chosen; Attributes if not those of a plain fork
+	EventForked        EventKind = iota + 1 // PID, ID, Parent, ParentID, Owner, Init, Forker, ForkerID, PGID, SID, Chosen; Attributes if not those of a plain fork
 	EventImported                           // PID, ID, Init, Process
 	EventThreadStarted                      // PID, ID, TID, ThreadID, Chosen; ThreadAttributes if there are any
 	EventThreadExited                       // PID, ID, TID, ThreadID, Code: the process's exit code as it now is
@@ -94,6 +94,8 @@ type Event struct {
 
 	Parent   PID    `json:"parent,omitzero"` // whose child it now is
 	ParentID uint64 `json:"parent_id,omitzero"`
+	Forker   PID    `json:"forker,omitzero"` // who forked it, where that is not the parent (CLONE_PARENT)
+	ForkerID uint64 `json:"forker_id,omitzero"`
 	Owner    PID    `json:"owner,omitzero"` // the thread of the parent that it belongs to, unless that is the leader
 	From     PID    `json:"from,omitzero"`  // the parent, the group or the number that it had
 	FromID   uint64 `json:"from_id,omitzero"`

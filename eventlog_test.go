@@ -22,6 +22,10 @@ func values(snap *Snapshot) *Snapshot {
 	for i := range v.Processes {
 		m := &v.Processes[i]
 		m.data = nil
+		m.Lineage = append([]AncestorImage(nil), m.Lineage...)
+		for j := range m.Lineage {
+			m.Lineage[j].data = nil
+		}
 		m.Threads = append([]ThreadImage(nil), m.Threads...)
 		for j := range m.Threads {
 			m.Threads[j].data = nil
@@ -73,7 +77,7 @@ func follow(r *Replica, from *Reader, n uint64) error {
 func TestSnapshotPlusEvents(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		now := time.Unix(0, 0)
-		table := NewTable(WithEvents(4096), WithMaxPID(1000), WithClock(func() time.Time {
+		table := NewTable(WithEvents(4096), WithMaxPID(1000), WithLineage(2), WithClock(func() time.Time {
 			now = now.Add(time.Second)
 			return now
 		}))
@@ -115,7 +119,7 @@ func TestSnapshotPlusEventsConcurrently(t *testing.T) {
 	if testing.Short() {
 		steps = 600
 	}
-	table := NewTable(WithEvents(1 << 20))
+	table := NewTable(WithEvents(1<<20), WithLineage(3))
 	first := table.Snapshot()
 	reader, err := table.EventsAfter(first.Seq)
 	if err != nil {

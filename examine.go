@@ -166,6 +166,8 @@ func (x *inspection) life(i int, m *ProcessImage) {
 		say("%q is no stop or continue", m.Unreported)
 	case m.ExitSignal < 0 || m.ExitSignal > SIGRTMAX:
 		say("exit signal %d is not in 0…%d", m.ExitSignal, SIGRTMAX)
+	case len(m.Lineage) > x.from.LineageDepth:
+		say("its lineage is longer than %d", x.from.LineageDepth)
 	case m.User < 0 || m.System < 0 || m.WaitedUser < 0 || m.WaitedSystem < 0:
 		say("a usage is below 0")
 	}

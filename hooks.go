@@ -91,18 +91,21 @@ func (a *ThreadAttributes) isPlain() bool {
 	return a.Mask == 0 && a.Pending == 0 && !a.Woken && a.ParentDeath == 0 && a.HeldBy == 0 && len(a.Queue) == 0
 }
 
-func (s *state) logBorn(at slab.Index, want PID) {
+func (s *state) logBorn(at slab.Index, want PID, forker *Process) {
 	if s.log != nil {
-		s.born(at, want)
+		s.born(at, want, forker)
 	}
 }
 
-func (s *state) born(at slab.Index, want PID) {
+func (s *state) born(at slab.Index, want PID, forker *Process) {
 	r := s.rows.At(at)
 	p := r.process
 	g := p.group.Load()
 	e := Event{Kind: EventForked, PID: p.pid, ID: p.id, PGID: g.pgid, SID: g.session.sid, Chosen: want == NextPID, Init: p == s.init}
 	s.fillParent(&e, r)
+	if forker != nil && forker.id != e.ParentID {
+		e.Forker, e.ForkerID = forker.pid, forker.id
+	}
 	if plain := p == s.init || r.flags == flagForked; !plain || r.extra != nil {
 		a := s.attributes(r)
 		e.Attributes = &a

@@ -23,6 +23,7 @@ type ProcessImage struct {
 	Unreported WaitCause     `json:"unreported,omitzero"` // the stop or continue that no wait has been told of
 	Threads    []ThreadImage `json:"threads,omitempty"`   // the live ones, oldest first
 	Attributes
+	Lineage []AncestorImage `json:"lineage,omitempty"` // who forked it, who forked that one, …
 
 	data any // for Clone
 }

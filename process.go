@@ -124,6 +124,7 @@ type extra struct {
 	actions       *actions // shared with whom it forked and was forked by; nil: the default of all
 	creds         Credentials
 	told          *Attributes // what the last event said of them
+	lineage       []*Ancestor // who forked it, who forked that one, …; never written
 }
 
 func (r *row) ext() *extra {

@@ -197,6 +197,7 @@ func (r *Replica) born(e *Event) string {
 		}
 		if e.Parent != 0 {
 			m.Birth = r.head.Births + 1
+			m.Lineage = r.lineage(e)
 		}
 	case e.Process == nil || e.Process.PID != e.PID || e.Process.ID != e.ID:
 		return "it has no process"
@@ -213,6 +214,22 @@ func (r *Replica) born(e *Event) string {
 		r.head.Init = m.PID
 	}
 	return ""
+}
+
+// lineage is row.descend.
+func (r *Replica) lineage(e *Event) []AncestorImage {
+	if r.head.LineageDepth == 0 {
+		return nil
+	}
+	by := AncestorImage{PID: e.Parent, ID: e.ParentID}
+	if e.ForkerID != 0 {
+		by = AncestorImage{PID: e.Forker, ID: e.ForkerID}
+	}
+	line := []AncestorImage{by}
+	if p := r.processes[by.PID]; p != nil && p.ID == by.ID {
+		line = append(line, p.Lineage[:min(len(p.Lineage), r.head.LineageDepth-1)]...)
+	}
+	return line
 }
 
 func (r *Replica) chose(e *Event, n PID) {

@@ -29,7 +29,7 @@ func (e *ContradictionError) Error() string {
 
 // Table makes a table that is as the snapshot says, and goes on from there: event
 // numbers too. The options are NewTable's; the snapshot's own are the default for
-// WithMaxPID and WithPendingLimit. *ContradictionError if the snapshot can't be, or
+// WithMaxPID, WithPendingLimit and WithLineage. *ContradictionError if the snapshot can't be, or
 // breaks an invariant; *Error for wrong options. O(all of it).
 func (s *Snapshot) Table(opts ...Option) (*Table, error) {
 	t, err := s.build(opts, false)
@@ -45,14 +45,15 @@ func (s *Snapshot) Table(opts ...Option) (*Table, error) {
 // Clone makes a table that is as t is now, and shares nothing with it but the data
 // that its processes, threads and terminals carry. Blocked calls stay with t, and
 // so do notices that nobody has taken. The options are NewTable's; t's own but for
-// WithMaxPID and WithPendingLimit are not taken over. The lock is held as for
+// WithMaxPID, WithPendingLimit and WithLineage are not taken over. The lock is held as for
 // Snapshot.
 func (t *Table) Clone(opts ...Option) (*Table, error) { return t.Snapshot().build(opts, true) }
 
 // build makes the table, if the snapshot is sound enough to be built; a table's own
 // is, where the numbers are those of the table.
 func (s *Snapshot) build(opts []Option, sound bool) (*Table, error) {
-	t := NewTable(append([]Option{WithMaxPID(s.MaxPID), WithPendingLimit(s.PendingLimit)}, opts...)...)
+	t := NewTable(append([]Option{WithMaxPID(s.MaxPID), WithPendingLimit(s.PendingLimit), WithLineage(s.LineageDepth)}, opts...)...)
+	lines := t.guarded.lineage.restore(s)
 	to := t.enter()
 	defer to.leave()
 	if to.misuse != nil {
@@ -63,7 +64,7 @@ func (s *Snapshot) build(opts []Option, sound bool) (*Table, error) {
 			return nil, err
 		}
 	}
-	b := builder{state: to, from: s, held: map[uint64]*vforkHold{}}
+	b := builder{state: to, from: s, held: map[uint64]*vforkHold{}, lines: lines}
 	b.sessions()
 	b.processes()
 	b.children()
@@ -84,8 +85,9 @@ func (s *Snapshot) build(opts []Option, sound bool) (*Table, error) {
 // builder fills an empty table from a snapshot that has been examined.
 type builder struct {
 	*state
-	from *Snapshot
-	held map[uint64]*vforkHold // by the child's unique id
+	from  *Snapshot
+	held  map[uint64]*vforkHold  // by the child's unique id
+	lines map[uint64][]*Ancestor // by unique id
 }
 
 func (b *builder) sessions() {
@@ -117,6 +119,9 @@ func (b *builder) processes() {
 			b.thread(r, &m.Threads[j])
 		}
 		b.attributes(r, m)
+		if line := b.lines[m.ID]; line != nil {
+			r.ext().lineage = line
+		}
 		b.procs.Set(uint32(m.PID), p)
 		b.reserve(m.PID)
 	}

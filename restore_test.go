@@ -26,7 +26,7 @@ func randomTable(pick func(int) int, steps int, opts ...Option) *history {
 // nothing that decides about the future is missing.
 func TestCloneGoesOnAlike(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		original := randomTable(func(n int) int { return rapid.IntRange(0, n-1).Draw(t, "pick") }, 60)
+		original := randomTable(func(n int) int { return rapid.IntRange(0, n-1).Draw(t, "pick") }, 60, WithLineage(2))
 		clone := must(original.table.Clone())
 		var file bytes.Buffer
 		if err := original.table.Save(&file); err != nil {

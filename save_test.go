@@ -19,7 +19,7 @@ import (
 // savedFile returns a saved table with something of everything in it.
 func savedFile(t testing.TB) []byte {
 	t.Helper()
-	h := randomTable(rand.New(rand.NewPCG(11, 12)).IntN, 400, WithEvents(10))
+	h := randomTable(rand.New(rand.NewPCG(11, 12)).IntN, 400, WithEvents(10), WithLineage(2))
 	var file bytes.Buffer
 	if err := h.table.Save(&file); err != nil {
 		t.Fatal(err)
@@ -290,7 +290,7 @@ func TestSchemaNamesEachField(t *testing.T) {
 	schema := readSchema(t)
 	for name, v := range map[string]any{
 		"head": saveHead{}, "line": saveLine{}, "session": SessionImage{}, "group": GroupImage{}, "process": ProcessImage{},
-		"thread": ThreadImage{}, "own": ThreadAttributes{}, "handler_mask": HandlerMask{}, "siginfo": SigInfo{},
+		"thread": ThreadImage{}, "own": ThreadAttributes{}, "handler_mask": HandlerMask{}, "siginfo": SigInfo{}, "ancestor": AncestorImage{},
 		"credentials": Credentials{}, "end": saveEnd{},
 	} {
 		fields := map[string]bool{}

@@ -22,7 +22,8 @@ type Snapshot struct {
 	Births uint64    `json:"births"`      // the last place in the order of joining parents
 	Init   PID       `json:"init"`        // 0: there is none yet
 
-	PendingLimit int `json:"pending_limit"` // what WithPendingLimit set
+	PendingLimit int `json:"pending_limit"`          // what WithPendingLimit set
+	LineageDepth int `json:"lineage_depth,omitzero"` // what WithLineage set
 
 	Sessions  []SessionImage `json:"-"` // ascending by sid
 	Groups    []GroupImage   `json:"-"` // ascending by pgid
@@ -66,6 +67,9 @@ func (s *state) header() *Snapshot {
 	if s.log != nil {
 		snap.Seq, snap.At = s.log.last, s.log.lastAt
 	}
+	if s.lineage != nil {
+		snap.LineageDepth = s.lineage.depth
+	}
 	if s.init != nil {
 		snap.Init = s.init.pid
 	}
@@ -90,6 +94,9 @@ func (c *cut) snapshot(to *Snapshot) {
 		m := &to.Processes[i]
 		*m = c.image(int(at), pid)
 		m.data = c.rows[at].process.data
+		for j := range m.Lineage {
+			m.Lineage[j].data = c.extras[c.rows[at].extra-1].lineage[j].data
+		}
 		for j, h := range c.threads[c.rows[at].firstThread:][:len(m.Threads)] {
 			m.Threads[j].data = h.thread.data
 		}

@@ -64,6 +64,8 @@ type state struct {
 
 	log   *eventLog        // nil: no events are kept; fixed by NewTable, and so is clock
 	clock func() time.Time // nil: events have no time
+
+	lineage *lineage // nil: none is kept; fixed by NewTable
 }
 
 // Option changes how a table works. See WithLock and WithMaxPID.
