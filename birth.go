@@ -26,6 +26,8 @@ type ProcessBuilder struct {
 	asSibling  bool
 	vfork      bool
 	otherExit  bool
+	newSpace   bool
+	asked      []setNumber
 	exitSignal Signal
 	line       []*Ancestor // made by Build
 }
@@ -103,7 +105,11 @@ func (b ProcessBuilder) Build() (*Process, error) {
 		if l := b.table.guarded.lineage; l != nil {
 			b.line = l.begin(b.parent)
 		}
-		err = b.buildChild(p, h)
+		var fresh *Namespace
+		if b.newSpace {
+			fresh = &Namespace{table: b.table}
+		}
+		err = b.buildChild(p, h, fresh)
 	}
 	if err != nil {
 		return nil, err
@@ -141,7 +147,7 @@ func (b *ProcessBuilder) buildInit(p *Process, h *Thread, g *ProcessGroup) *Erro
 
 // checkShape refuses what no clone(2) call can ask for.
 func (b *ProcessBuilder) checkShape(op string) *Error {
-	if b.parent == nil && (b.asSibling || b.vfork || b.otherExit) {
+	if b.parent == nil && (b.asSibling || b.vfork || b.otherExit || b.newSpace || len(b.asked) > 0) {
 		return refuse(op, b.pid, syscall.EINVAL, "an init has nobody to be a sibling of, to hold or to notify")
 	}
 	if b.exitSignal < 0 || b.exitSignal > SIGRTMAX {
@@ -150,7 +156,7 @@ func (b *ProcessBuilder) checkShape(op string) *Error {
 	return nil
 }
 
-func (b *ProcessBuilder) buildChild(p *Process, h *Thread) *Error {
+func (b *ProcessBuilder) buildChild(p *Process, h *Thread, fresh *Namespace) *Error {
 	const op = "fork"
 	s := b.table.enter()
 	defer s.leave()
@@ -173,18 +179,16 @@ func (b *ProcessBuilder) buildChild(p *Process, h *Thread) *Error {
 	}
 	parentAt, owner := forker.at, thread.owns()
 	if b.asSibling {
-		if parentAt = r.parent; parentAt == 0 {
-			return refuse(op, forker.pid, syscall.EINVAL, "CLONE_PARENT by a process without a parent")
+		if parentAt = r.parent; parentAt == 0 || r.flags&flagInit != 0 {
+			return refuse(op, forker.pid, syscall.EINVAL, "CLONE_PARENT by an init, or a process without a parent")
 		}
 		owner = r.owner
 	}
-	n, err := s.claim(op, b.pid)
+	at, child, err := s.admit(b, op, p, r, thread, fresh)
 	if err != nil {
 		return err
 	}
-	s.occupy(b.pid, n)
-	at, child := s.enroll(p, n)
-	child.flags = r.flags&flagsInherited | flagForked
+	child.flags |= r.flags&flagsInherited | flagForked
 	if r.flags&flagSubreaper != 0 {
 		child.flags |= flagBelowSubreaper
 	}
@@ -204,6 +208,26 @@ func (b *ProcessBuilder) buildChild(p *Process, h *Thread) *Error {
 		s.hold(forker, thread, child)
 	}
 	return nil
+}
+
+// admit finds a child's numbers and gives it its row.
+func (s *state) admit(b *ProcessBuilder, op string, p *Process, r *row, h *Thread, fresh *Namespace) (slab.Index, *row, *Error) {
+	ns, err := s.birthplace(op, r, h, fresh)
+	switch {
+	case err != nil:
+		return 0, nil, err
+	case ns != nil:
+		return s.admitIn(ns, b, op, p, fresh)
+	case len(b.asked) > 0:
+		return 0, nil, refuse(op, b.pid, syscall.EINVAL, "a number is asked for in a namespace that it is not born into")
+	}
+	n, err := s.claim(op, b.pid)
+	if err != nil {
+		return 0, nil, err
+	}
+	s.occupy(b.pid, n)
+	at, child := s.enroll(p, n)
+	return at, child, nil
 }
 
 // exitLikeForker: with CLONE_PARENT the exit signal is the forker's own
@@ -228,6 +252,7 @@ func (s *state) lead(at slab.Index, h *Thread) {
 	r := s.rows.At(at)
 	if h != nil {
 		h.tid.Store(int32(r.process.pid))
+		h.number = r.number
 		s.startThread(r, h)
 		s.logThread(EventThreadStarted, h, false)
 	}

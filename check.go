@@ -33,6 +33,8 @@ var invariants = [...]invariant{
 	{"I16", "a standard signal is pending once at most, and what is queued is counted", (*state).checkPending},
 	{"I17", "what is posted is delivered, and what is let through and has no handler carried out", (*state).checkCarriedOut},
 	{"I18", "a thread awaits no signal that is pending for it", (*state).checkSignalWaits},
+	{"I19", "a number in a namespace leads to one thing, in each namespace above too", (*state).checkLevels},
+	{"I20", "a namespace is closed when its init exits, which waits until it is alone", (*state).checkSpaces},
 }
 
 // Check returns nil, or the first invariant that does not hold, by its number. A

@@ -72,6 +72,9 @@ func (s *state) postChild(parent, child *row, info SigInfo, reason string) {
 		return
 	}
 	info.PID, info.UID = child.process.pid, s.uidOf(child.process)
+	if parent.space != 0 {
+		info.PID = s.pidIn(child.process, s.spaceOf(parent))
+	}
 	s.todo = append(s.todo, posted{to: parent.process, thread: h, info: info, reason: reason})
 }
 
@@ -209,7 +212,7 @@ func (s *state) discards(r *row, does *actions, sig Signal, force bool) bool {
 
 // immune says whether a process is an init, which default actions don't end
 // (kernel: SIGNAL_UNKILLABLE).
-func (s *state) immune(r *row) bool { return r.process == s.init }
+func (s *state) immune(r *row) bool { return r.flags&flagInit != 0 || r.process == s.init }
 
 // choose finds the thread that takes a signal: first is asked first, then from the
 // one that was chosen last on. A thread that was woken and has not taken what for

@@ -33,7 +33,7 @@ const (
 	EventStopped                            // PID, ID, Signal
 	EventContinued                          // PID, ID
 	EventReported                           // PID, ID: a wait was told of the stop or continue
-	EventExiting                            // PID, ID, Code
+	EventExiting                            // PID, ID, Code; Cause if it is a namespace's init, which is Exited when it is alone there
 	EventExited                             // PID, ID, Cause, Code
 	EventReparented                         // PID, ID, From, FromID, Parent, ParentID, Owner, Reason
 	EventPassedOn                           // PID, ID, Parent, ParentID, Owner, Reason: to another thread of the same parent, last in line

@@ -10,7 +10,9 @@ import (
 // numbers are free again.
 //
 // An exit is one step under the lock, in this order:
-//  0. the session of an exiting leader gives up its terminal (terminal.go);
+//  0. the session of an exiting leader gives up its terminal (terminal.go), and a
+//     namespace's init ends all that is in its namespace (nslife.go): the next
+//     steps come when it is alone there;
 //  1. children go to the reaper, the zombies among them too, so that the reaper
 //     can be told of those it has to wait for;
 //  2. each child's group, then the process's own, may have become orphaned: this
@@ -47,6 +49,8 @@ func (s *state) mayEnd(op string, p *Process) *Error {
 		return refuse(op, p.pid, syscall.ESRCH, reasonFreed)
 	case p.State() == Zombie:
 		return refuse(op, p.pid, syscall.ESRCH, reasonZombie)
+	case s.row(p).flags&flagLast != 0:
+		return refuse(op, p.pid, syscall.ESRCH, "it has exited, and waits until its namespace is empty")
 	case p == s.init:
 		return refuse(op, p.pid, syscall.EPERM, "it is the table's init")
 	}
@@ -114,12 +118,37 @@ func (s *state) killNow(at slab.Index, sig Signal, core bool) {
 func (s *state) exit(at slab.Index, cause WaitCause) {
 	r := s.rows.At(at)
 	p := r.process
-	s.logEnd(EventExited, p, cause)
+	s.logEnd(r.endEvent(), p, cause)
 	s.resume(at, r)
 	s.failWaits(r, nil)
 	s.endSignals(r)
+	if r.extra != nil {
+		s.release(r.extra.vforker)
+		s.release(r.extra.hold)
+	}
 	if v := p.group.Load().session; v.sid == p.pid && (v.terminal != nil || v.hungUp != nil) {
 		s.leaderExits(v)
+	}
+	if r.flags&flagInit == 0 || s.closeSpace(at, r, cause) {
+		s.finishExit(at, cause)
+	}
+}
+
+// endEvent: an init of a namespace is a zombie only when it is alone there.
+func (r *row) endEvent() EventKind {
+	if r.flags&flagInit != 0 {
+		return EventExiting
+	}
+	return EventExited
+}
+
+// finishExit is exit from its first step on.
+func (s *state) finishExit(at slab.Index, cause WaitCause) {
+	r := s.rows.At(at)
+	p := r.process
+	if r.flags&flagInit != 0 {
+		r.flags &^= flagLast
+		s.logEnd(EventExited, p, cause)
 	}
 	if r.brood.first != 0 {
 		s.orphanChildren(at, r)
@@ -131,10 +160,6 @@ func (s *state) exit(at slab.Index, cause WaitCause) {
 	if r.flags&flagSubreaper != 0 {
 		r.flags &^= flagSubreaper
 		s.subreapers--
-	}
-	if r.extra != nil {
-		s.release(r.extra.vforker)
-		s.release(r.extra.hold)
 	}
 	p.state.Store(uint32(Zombie) | uint32(cause)<<causeShift)
 	s.notifyEnd(at, r, false)
@@ -153,7 +178,7 @@ func (s *state) notifyEnd(at slab.Index, r *row, adopted bool) {
 	if r.flags&flagOtherExit != 0 {
 		sig = r.extra.exitSignal
 	}
-	if sig == SIGCHLD && parent.flags&(flagIgnoresChild|flagNoChildWait) != 0 {
+	if sig == SIGCHLD && parent.flags&(flagIgnoresChild|flagNoChildWait) != 0 || parent.flags&flagLast != 0 {
 		if parent.flags&flagIgnoresChild == 0 {
 			s.postChild(parent, r, p.endInfo(sig), "a child has ended")
 		}
@@ -213,13 +238,17 @@ func (s *state) orphanChildren(at slab.Index, r *row) {
 }
 
 // reaperOf finds who gets the orphans of an exiting process: the nearest ancestor
-// that is a live subreaper, else the init (kernel: find_new_reaper).
+// at the same level that is a live subreaper, else the init of its namespace
+// (kernel: find_new_reaper, which compares levels too).
 func (s *state) reaperOf(r *row) (slab.Index, *Thread) {
-	to := s.init.at
+	to, level := s.init.at, 0
+	if ns := s.nested(r); ns != nil {
+		to, level = ns.init.at, ns.level
+	}
 	if r.flags&flagBelowSubreaper != 0 && s.subreapers > 0 {
 		for at := r.parent; at != 0; {
 			above := s.rows.At(at)
-			if above.process == s.init {
+			if above.process == s.init || s.spaceOf(above).level != level {
 				break
 			}
 			if above.flags&flagSubreaper != 0 && above.alive() {
@@ -308,11 +337,15 @@ func (s *state) free(at slab.Index, why string) {
 	s.abandon(at)
 	s.quit(at)
 	s.procs.Set(uint32(p.pid), nil)
-	s.vacate(p.pid)
+	ns := s.nested(r)
+	s.vacate(p.pid, ns, r.number)
 	p.state.Store(p.state.Load()&^(1<<causeShift-1) | uint32(Freed))
 	p.at = 0
 	pgid := p.group.Load().pgid
 	s.rows.Free(at)
+	if ns != nil {
+		s.leaveSpace(ns)
+	}
 	if parent != 0 {
 		s.childGone(parent, pgid, extra)
 	}

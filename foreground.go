@@ -150,8 +150,9 @@ func (p *Process) setForeground(h *Thread, term *Terminal, pgid PID) (Access, er
 		return Refused, refuse(op, p.pid, syscall.EINVAL, "pgid %d is below 0", pgid)
 	case r.terminal() != term:
 		return Refused, refuse(op, p.pid, syscall.ENOTTY, "it is not the caller's terminal")
-	case pgid == 0 || !s.numbers.inUse(pgid):
-		return Refused, refuse(op, p.pid, syscall.ESRCH, "nothing goes by %d", pgid)
+	}
+	if pgid = s.given(r, pgid); pgid == 0 || !s.numbers.inUse(pgid) {
+		return Refused, refuse(op, p.pid, syscall.ESRCH, "nothing goes by the number")
 	}
 	if v := s.sessionOf(pgid); v != p.group.Load().session {
 		return Refused, refuse(op, p.pid, syscall.EPERM, "%d is %s, and not of session %d", pgid, s.roles(pgid), p.group.Load().session.sid)
@@ -174,19 +175,19 @@ func (s *state) sessionOf(n PID) *Session {
 }
 
 // GetForeground returns the number of the group in the foreground of term; 0 if
-// there is none. It may be a number that nobody goes by any more. ENOTTY if term
+// there is none, or p can't see it. It may be a number that nobody goes by any more. ENOTTY if term
 // is not p's terminal; EINVAL and ESRCH as SetTerminal. O(1). (tcgetpgrp(3).)
 func (p *Process) GetForeground(term *Terminal) (PID, error) {
-	return p.askTerminal("get foreground", term, func() PID { return term.foreground.number() })
+	return p.askTerminal("get foreground", term, func(_ *state, ns *Namespace) PID { return term.foreground.in(ns) })
 }
 
 // TerminalSession returns the number of the session that has term. Errors as
 // GetForeground. O(1). (tcgetsid(3).)
 func (p *Process) TerminalSession(term *Terminal) (PID, error) {
-	return p.askTerminal("terminal session", term, func() PID { return term.session.sid })
+	return p.askTerminal("terminal session", term, func(s *state, ns *Namespace) PID { return s.sidIn(term.session, ns) })
 }
 
-func (p *Process) askTerminal(op string, term *Terminal, answer func() PID) (PID, error) {
+func (p *Process) askTerminal(op string, term *Terminal, answer func(*state, *Namespace) PID) (PID, error) {
 	s := p.table().enter()
 	defer s.leave()
 	r, err := s.mayUse(op, p, nil, term)
@@ -196,5 +197,5 @@ func (p *Process) askTerminal(op string, term *Terminal, answer func() PID) (PID
 	if r.terminal() != term {
 		return 0, refuse(op, p.pid, syscall.ENOTTY, "it is not the caller's terminal")
 	}
-	return answer(), nil
+	return answer(s, s.spaceOf(r)), nil
 }

@@ -26,6 +26,8 @@ type ProcessGroup struct {
 	first, last slab.Index // members in the order of joining
 	n           int
 	stopped     int           // members that are stopped
+	space       *Namespace    // of the process whose number it took; nil: the table's own
+	number      PID           // in space
 	prev, next  *ProcessGroup // in the session's list
 	live        atomic.Bool
 }
@@ -190,7 +192,7 @@ func (s *state) closeGroup(g *ProcessGroup) {
 	if v.n == 0 {
 		s.closeSession(v)
 	}
-	s.vacate(g.pgid)
+	s.vacate(g.pgid, g.space, g.number)
 }
 
 // move takes a process from its group to another.
@@ -222,6 +224,7 @@ func (p *Process) CreateGroup() (*ProcessGroup, error) {
 		return nil, refuse(op, p.pid, syscall.EPERM, "group %d exists", p.pid)
 	}
 	g.session = old.session
+	g.space, g.number = s.nested(r), r.number
 	s.openGroup(g, p.pid, p.id)
 	s.move(p.at, g)
 	return g, nil
@@ -267,6 +270,9 @@ func (p *Process) MoveToGroup(g *ProcessGroup) error {
 // since a number means one thing at a time (semantics 1.1).
 func (s *state) mayRevive(op string, p *Process, g *ProcessGroup) *Error {
 	n := uint32(g.pgid)
+	if g.space != nil && !s.numbers.inUse(g.pgid) {
+		return refuse(op, p.pid, syscall.EPERM, "group %d has ended, and its numbers in its namespaces are free", g.pgid)
+	}
 	if q := s.procs.Get(n); s.groups.Get(n) != nil || s.sessions.Get(n) != nil ||
 		(q == nil && s.threads.Get(n) != nil) || (q != nil && q.id != g.founder) {
 		return refuse(op, p.pid, syscall.EPERM, "group %d has ended and its number is claimed by %s", g.pgid, s.roles(g.pgid))
@@ -289,21 +295,19 @@ func (p *Process) Setpgid(pid, pgid PID) error {
 	if err := s.mayCall(op, p); err != nil {
 		return err
 	}
-	if pid == 0 {
-		pid = p.pid
-	}
-	if pgid == 0 {
-		pgid = pid
-	}
 	if pgid < 0 {
 		return refuse(op, p.pid, syscall.EINVAL, "pgid %d is below 0", pgid)
 	}
+	pid, pgid = s.setpgidNumbers(p, pid, pgid)
 	q, err := s.setpgidTarget(op, p, pid)
 	if err != nil {
 		return err
 	}
 	session := p.group.Load().session
-	g := s.groups.Get(uint32(pgid))
+	var g *ProcessGroup
+	if pgid > 0 {
+		g = s.groups.Get(uint32(pgid))
+	}
 	switch {
 	case g != nil && g.session == session:
 	case pgid != pid, g != nil:
@@ -311,12 +315,31 @@ func (p *Process) Setpgid(pid, pgid PID) error {
 	default:
 		g = fresh
 		g.session = session
+		g.space, g.number = s.nested(s.row(q)), s.row(q).number
 		s.openGroup(g, pgid, q.id)
 	}
 	if q.group.Load() != g {
 		s.move(q.at, g)
 	}
 	return nil
+}
+
+// setpgidNumbers says what the numbers that were given to a setpgid mean in the
+// table's own namespace.
+func (s *state) setpgidNumbers(p *Process, pid, pgid PID) (PID, PID) {
+	r := s.row(p)
+	if pid == 0 {
+		pid = p.pid
+	} else {
+		pid = s.given(r, pid)
+	}
+	if pgid == 0 {
+		return pid, pid
+	}
+	if pgid = s.given(r, pgid); pgid == 0 {
+		pgid = -1 // nothing goes by it
+	}
+	return pid, pgid
 }
 
 // setpgidTarget finds whom a setpgid is about, and whether the caller may.
@@ -364,38 +387,34 @@ func (s *state) mayCall(op string, p *Process) *Error {
 }
 
 // Getpgid returns the group of the process or thread pid, 0 meaning the caller;
-// a zombie answers. ESRCH if there is none. O(1). (getpgid(2).)
+// a zombie answers. 0 if the group can't be seen from the caller's pid namespace.
+// ESRCH if there is no such process. O(1). (getpgid(2).)
 func (p *Process) Getpgid(pid PID) (PID, error) {
-	q, err := p.named("getpgid", pid)
-	if err != nil {
-		return 0, err
-	}
-	return q.group.Load().pgid, nil
+	return p.named("getpgid", pid, func(s *state, q *Process, ns *Namespace) PID { return s.pgidIn(q.group.Load(), ns) })
 }
 
 // Getsid returns the session of the process or thread pid, 0 meaning the caller;
-// a zombie answers. ESRCH if there is none. O(1). (getsid(2).)
+// a zombie answers. 0 if the session can't be seen from the caller's pid namespace.
+// ESRCH if there is no such process. O(1). (getsid(2).)
 func (p *Process) Getsid(pid PID) (PID, error) {
-	q, err := p.named("getsid", pid)
-	if err != nil {
-		return 0, err
-	}
-	return q.group.Load().session.sid, nil
+	return p.named("getsid", pid, func(s *state, q *Process, ns *Namespace) PID { return s.sidIn(q.group.Load().session, ns) })
 }
 
-func (p *Process) named(op string, pid PID) (*Process, error) {
+// named asks about a process by its number as the caller sees it.
+func (p *Process) named(op string, pid PID, ask func(*state, *Process, *Namespace) PID) (PID, error) {
 	s := p.table().enter()
 	defer s.leave()
 	if err := s.mayCall(op, p); err != nil {
-		return nil, err
+		return 0, err
 	}
-	if pid == 0 {
-		return p, nil
+	r, q := s.row(p), p
+	if pid != 0 {
+		q = s.find(s.given(r, pid))
 	}
-	if q := s.find(pid); q != nil {
-		return q, nil
+	if q == nil {
+		return 0, refuse(op, p.pid, syscall.ESRCH, "there is no process %d", pid)
 	}
-	return nil, refuse(op, p.pid, syscall.ESRCH, "there is no process %d", pid)
+	return ask(s, q, s.spaceOf(r)), nil
 }
 
 // find returns the process that has a thread of this number, or goes by it.

@@ -233,22 +233,19 @@ func (s *state) aimAt(p *Process, a *aim) *Error {
 		return err
 	}
 	s.aimed = s.aimed[:0]
+	r := s.row(p)
 	switch {
 	case a.handle != nil:
 		if s.row(a.handle) != nil {
 			s.aimed = append(s.aimed, target{process: a.handle})
 		}
 	case a.thread:
-		s.aimAtThread(a)
+		s.aimAtThread(s.given(r, a.pid), s.given(r, a.tgid), a.tgid == 0)
 	case a.pid > 0:
-		s.aimAtNumber(a.pid)
+		s.aimAtNumber(s.given(r, a.pid))
 	case a.single || a.pid == -1<<31:
 	case a.pid == -1 && !a.isGroup:
-		for _, q := range s.procs.All() {
-			if q != p && q != s.init {
-				s.aimed = append(s.aimed, target{process: q})
-			}
-		}
+		s.aimAtAll(p, s.nested(r))
 	default:
 		g := a.group
 		switch {
@@ -256,7 +253,7 @@ func (s *state) aimAt(p *Process, a *aim) *Error {
 			g = nil
 		case g != nil:
 		case a.pid < 0:
-			g = s.groups.Get(uint32(-a.pid))
+			g = s.groups.Get(uint32(s.given(r, -a.pid)))
 		default:
 			g = p.group.Load()
 		}
@@ -287,14 +284,31 @@ func (s *state) aimAtNumber(pid PID) {
 	}
 }
 
-func (s *state) aimAtThread(a *aim) {
-	h := s.threads.Get(uint32(a.pid))
-	q := s.procs.Get(uint32(a.pid))
+func (s *state) aimAtThread(tid, tgid PID, anyProcess bool) {
+	h := s.threads.Get(uint32(tid))
+	q := s.procs.Get(uint32(tid))
 	if h != nil {
 		q = h.process
 	}
-	if q != nil && (a.tgid == 0 || a.tgid == q.pid) {
+	if q != nil && (anyProcess || tgid == q.pid) {
 		s.aimed = append(s.aimed, target{q, h})
+	}
+}
+
+// aimAtAll aims at all that the caller can see but itself and its namespace's init.
+func (s *state) aimAtAll(p *Process, ns *Namespace) {
+	if ns == nil {
+		for _, q := range s.procs.All() {
+			if q != p && q != s.init {
+				s.aimed = append(s.aimed, target{process: q})
+			}
+		}
+		return
+	}
+	for nr := ns.levels.after(1); nr != 0; nr = ns.levels.after(nr) {
+		if q := s.procs.Get(uint32(ns.outermost(nr))); q != nil && q != p {
+			s.aimed = append(s.aimed, target{process: q})
+		}
 	}
 }
 
@@ -311,6 +325,12 @@ func (s *state) shoot(p *Process, a *aim, k *KillResult) *Error {
 		s.record = true
 		for i := range s.aimed {
 			m.to, m.thread = s.aimed[i].process, s.aimed[i].thread
+			if r := s.row(m.to); r != nil && r.space != 0 {
+				m.info.PID, m.force = s.sender(r, p)
+				s.deliver(&m)
+				m.info.PID, m.force = p.pid, false
+				continue
+			}
 			s.deliver(&m)
 		}
 		s.settle()
@@ -324,6 +344,13 @@ func (s *state) shoot(p *Process, a *aim, k *KillResult) *Error {
 		return refuse(a.op, p.pid, syscall.EAGAIN, "%d signals are queued for %d", s.pendingLimit, k.first.Process.pid)
 	}
 	return nil
+}
+
+// sender is a sender's number as a receiver sees it. One that it can't see gets
+// through an init's immunity (kernel: send_signal_locked).
+func (s *state) sender(to *row, from *Process) (PID, bool) {
+	n := s.pidIn(from, s.spaceOf(to))
+	return n, n == 0
 }
 
 // recorded ends the recording of effects and returns the first.

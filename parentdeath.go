@@ -68,9 +68,10 @@ func (s *state) parentDied(child *row, from *Process) {
 }
 
 func (s *state) postParentDeath(child *row, h *Thread, from *Process, sig Signal) {
+	n, hidden := s.sender(child, from)
 	s.todo = append(s.todo, posted{
-		to: child.process, thread: h,
-		info:   SigInfo{Signal: sig, Code: SI_USER, PID: from.pid, UID: s.uidOf(from)},
+		to: child.process, thread: h, force: hidden,
+		info:   SigInfo{Signal: sig, Code: SI_USER, PID: n, UID: s.uidOf(from)},
 		reason: "its parent thread has ended",
 	})
 }

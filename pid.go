@@ -108,13 +108,17 @@ func (u *numbers) firstFree(from, to PID) PID {
 func (u *numbers) next() PID {
 	n := u.firstFree(u.cursor+1, u.max)
 	if n == 0 {
-		low := PID(1)
-		if u.max > reservedPIDs && u.cursor >= reservedPIDs {
-			low = reservedPIDs
-		}
-		n = u.firstFree(low, min(u.cursor+1, u.max))
+		n = u.firstFree(wrapsTo(u.cursor, u.max), min(u.cursor+1, u.max))
 	}
 	return n
+}
+
+// wrapsTo returns where the search for a number goes on once the end is reached.
+func wrapsTo(cursor, maxPID PID) PID {
+	if maxPID > reservedPIDs && cursor >= reservedPIDs {
+		return reservedPIDs
+	}
+	return 1
 }
 
 // claim finds the number that a new thread or process will go by, without
@@ -152,8 +156,10 @@ func (s *state) reserve(n PID) {
 	}
 }
 
-// vacate gives a number back once nothing goes by it.
-func (s *state) vacate(n PID) {
+// vacate gives a number back once nothing goes by it; in ns, and those between it
+// and the table's own, what went by it has numbers too: nr in ns. nil is the
+// table's own.
+func (s *state) vacate(n PID, ns *Namespace, nr PID) {
 	if n == 0 || !s.numbers.inUse(n) {
 		return
 	}
@@ -162,6 +168,9 @@ func (s *state) vacate(n PID) {
 		s.numbers.release(n)
 		if len(s.uses) > 0 {
 			s.useEnds(n)
+		}
+		if ns != nil {
+			s.vacateBelow(ns, nr)
 		}
 	}
 }

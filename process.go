@@ -71,13 +71,15 @@ type row struct {
 	// In its parent's list of children.
 	parent                   slab.Index // 0: none
 	prevSibling, nextSibling slab.Index
-	birth                    uint64  // ascending in each list of children
-	owner                    *Thread // whose child it is; nil: the parent's leader's, or its own if it has no leader
+	space                    spaceIndex // its pid namespace; 0: the table's own
+	birth                    uint64     // ascending in each list of children
+	owner                    *Thread    // whose child it is; nil: the parent's leader's, or its own if it has no leader
 
 	brood brood // own children; of a zombie: its place in the parent's heap (ready.go)
 
 	// In its group's list of members.
 	prevMember, nextMember slab.Index
+	number                 PID // in its namespace, unless that is the table's own
 
 	// Its live threads, oldest first.
 	firstThread, lastThread *Thread
@@ -107,6 +109,8 @@ const (
 	flagOtherExit                        // its exit signal is not SIGCHLD (extra.exitSignal is)
 	flagLeaderGone                       // the thread of the process's own number has exited
 	flagTerminal                         // its session's terminal is its controlling terminal
+	flagInit                             // the init of a namespace below the table's own
+	flagLast                             // that has exited, and waits until its namespace is empty
 )
 
 const flagsInherited = flagTerminal | flagBelowSubreaper | flagIgnoresChild | flagNoChildWait | flagNoChildStop
@@ -123,6 +127,7 @@ type extra struct {
 	signals       *signals
 	actions       *actions // shared with whom it forked and was forked by; nil: the default of all
 	creds         Credentials
+	below         *Namespace  // of children to come, of a process without threads; nil: its own
 	told          *Attributes // what the last event said of them
 	lineage       []*Ancestor // who forked it, who forked that one, …; never written
 }
@@ -152,7 +157,7 @@ func (r *row) mayAct(op string) *Error {
 // alive says whether a thread could still act for the process
 // (kernel: find_alive_thread).
 func (r *row) alive() bool {
-	return r.process.State() <= Exiting && (r.nthreads > 0 || r.flags&flagHadThreads == 0)
+	return r.process.State() <= Exiting && (r.nthreads > 0 || r.flags&flagHadThreads == 0) && r.flags&flagLast == 0
 }
 
 func (p *Process) table() *Table { return p.group.Load().session.table }

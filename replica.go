@@ -174,7 +174,7 @@ func (p *replicaProcess) turn(e *Event) string {
 	case EventReported:
 		p.Unreported = 0
 	case EventExiting:
-		p.State, p.Code, p.Stopped, p.Unreported = Exiting, e.Code, 0, 0
+		p.State, p.Cause, p.Code, p.Stopped, p.Unreported = Exiting, e.Cause, e.Code, 0, 0
 	case EventExited:
 		p.State, p.Cause, p.Code, p.Stopped, p.Unreported = Zombie, e.Cause, e.Code, 0, 0
 		p.Subreaper = false

@@ -19,6 +19,8 @@ type Session struct {
 	first, last *ProcessGroup // oldest first
 	n           int
 	live        atomic.Bool
+	space       *Namespace // of the process whose number it took; nil: the table's own
+	number      PID        // in space
 	terminal    *Terminal
 	hungUp      *numberUse // the foreground of the terminal that it lost by a hang-up, for its leader's exit
 }
@@ -62,7 +64,7 @@ func (s *state) openSession(v *Session, n PID) {
 func (s *state) closeSession(v *Session) {
 	v.live.Store(false)
 	s.sessions.Set(uint32(v.sid), nil)
-	s.vacate(v.sid)
+	s.vacate(v.sid, v.space, v.number)
 	s.logSession(EventSessionEnded, v)
 }
 
@@ -88,6 +90,9 @@ func (p *Process) CreateSession() (*Session, *ProcessGroup, error) {
 	v.table = s.table
 	s.row(p).flags &^= flagTerminal // setsid: proc_clear_tty
 	s.touched(p, "it has a session of its own")
+	r := s.row(p)
+	v.space, v.number = s.nested(r), r.number
+	g.space, g.number = v.space, v.number
 	s.openSession(v, p.pid)
 	s.openGroup(g, p.pid, p.id)
 	s.move(p.at, g)
@@ -95,11 +100,14 @@ func (p *Process) CreateSession() (*Session, *ProcessGroup, error) {
 }
 
 // Setsid is CreateSession in POSIX's words: it returns the session's number, the
-// caller's pid. EPERM and ESRCH as there. (setsid(2); semantics 4.1.)
+// caller's pid, as the caller sees it. EPERM and ESRCH as there. (setsid(2); semantics 4.1.)
 func (p *Process) Setsid() (PID, error) {
 	v, _, err := p.CreateSession()
 	if err != nil {
 		return 0, err
+	}
+	if v.space != nil {
+		return v.number, nil // p's own
 	}
 	return v.sid, nil
 }

@@ -37,6 +37,11 @@ type state struct {
 	init    *Process
 	numbers numbers
 
+	space      Namespace    // the table's own
+	spaces     []*Namespace // those below that somebody is in, by spaceIndex
+	freeSpaces []spaceIndex
+	emptied    []*Namespace // closed, and nobody but the init has a number
+
 	procs    radix.Table[Process] // read without the lock
 	threads  radix.Table[Thread]  // read without the lock
 	groups   radix.Table[ProcessGroup]
@@ -97,7 +102,7 @@ func WithMaxPID(n PID) Option {
 // and by Import.
 func NewTable(opts ...Option) *Table {
 	t := &Table{}
-	t.guarded.table = t
+	t.guarded.table, t.guarded.space.table = t, t
 	t.guarded.numbers.max = defaultMaxPID
 	t.guarded.pendingLimit = defaultPendingLimit
 	for _, opt := range opts {
@@ -125,6 +130,9 @@ func (s *state) lock() {
 
 // leave releases the lock, then wakes whom the operation completed a wait for.
 func (s *state) leave() {
+	if s.emptied != nil {
+		s.finishInits()
+	}
 	wakes := s.wakes
 	if wakes != nil {
 		s.wakes = nil

@@ -35,6 +35,9 @@ type Terminal struct {
 type numberUse struct {
 	n    PID
 	over bool // nothing goes by it any more
+
+	space *Namespace // of what went by it, nil for the table's own; and its numbers from level 1 down to there
+	below []PID
 }
 
 // NewTerminal makes a terminal that no session has yet, to carry data of the
@@ -67,6 +70,17 @@ func (term *Terminal) Foreground() PID {
 	s := term.table.enter()
 	defer s.leave()
 	return term.foreground.number()
+}
+
+// in returns the number as ns sees it, 0 if it has none there.
+func (u *numberUse) in(ns *Namespace) PID {
+	switch {
+	case u == nil || ns.level == 0:
+		return u.number()
+	case u.space == nil || !u.space.isIn(ns):
+		return 0
+	}
+	return u.below[ns.level-1]
 }
 
 func (u *numberUse) number() PID {
@@ -214,6 +228,9 @@ func (s *state) use(n PID) *numberUse {
 			s.uses = map[PID]*numberUse{}
 		}
 		u = &numberUse{n: n}
+		if ns, nr := s.holder(n); ns != nil {
+			u.space, u.below = ns, ns.chain(nr)
+		}
 		s.uses[n] = u
 	}
 	return u

@@ -22,6 +22,7 @@ type Thread struct {
 	id         uint64
 	tid        atomic.Int32 // changes once at most: exec gives the leader's number
 	exited     atomic.Bool
+	number     PID     // in its process's namespace, unless that is the table's own; guarded
 	prev, next *Thread // in the process's list
 	brood      *brood  // children, if it is not the leader and has forked
 	extra      *threadExtra
@@ -32,6 +33,7 @@ type threadExtra struct {
 	parentDeath Signal // PR_SET_PDEATHSIG
 	hold        *vforkHold
 	signals     threadSignals
+	below       *Namespace        // of children to come; nil: its process's own
 	told        *ThreadAttributes // what the last event said of them
 }
 
@@ -51,7 +53,8 @@ type ThreadBuilder struct {
 }
 
 // NewThread begins a thread of p. Build refuses with ESRCH if p is exiting, has
-// exited, or has lost its last thread; EINVAL, EEXIST, EAGAIN for the number.
+// exited, or has lost its last thread; EINVAL, EEXIST, EAGAIN for the number;
+// EINVAL if the children of the thread that acts go to another pid namespace.
 // (clone(2): CLONE_THREAD.)
 func (p *Process) NewThread(tid PID) ThreadBuilder { return ThreadBuilder{process: p, tid: tid} }
 
@@ -92,25 +95,46 @@ func (b *ThreadBuilder) build(h *Thread) *Error {
 	if b.creator != nil && b.creator.exited.Load() {
 		return refuse(op, b.creator.TID(), syscall.ESRCH, "the thread has exited")
 	}
-	n, err := s.claim(op, b.tid)
+	creator := b.creator
+	if creator == nil {
+		creator = r.firstThread // nil: the first thread of a process that had none
+	}
+	n, err := s.claimThread(op, b.tid, r, creator, h)
 	if err != nil {
 		return err
 	}
-	s.occupy(b.tid, n)
 	h.tid.Store(int32(n))
 	s.startThread(r, h)
-	creator := b.creator
-	if creator == nil {
-		creator = r.firstThread
-	}
-	if creator == h {
-		creator = nil // the first thread of a process that had none
-	}
 	if mask := r.maskOf(creator); mask != 0 {
 		h.ext().signals.mask = mask
 	}
 	s.logThread(EventThreadStarted, h, b.tid == NextPID)
 	return nil
+}
+
+// claimThread takes a thread's numbers. A thread whose children go to another
+// namespace makes no other: that would be in two (kernel: copy_process).
+func (s *state) claimThread(op string, want PID, r *row, creator, h *Thread) (PID, *Error) {
+	if r.below(creator) != nil {
+		return 0, refuse(op, want, syscall.EINVAL, "its maker's children are born into another pid namespace")
+	}
+	ns := s.nested(r)
+	if ns == nil {
+		n, err := s.claim(op, want)
+		if err == nil {
+			s.occupy(want, n)
+		}
+		return n, err
+	}
+	var nrs [maxLevel]PID
+	n, err := s.claimIn(op, ns, want, nil, &nrs)
+	if err != nil {
+		return 0, err
+	}
+	s.occupy(want, n)
+	ns.spend(nil, &nrs)
+	h.number = ns.occupyBelow(&nrs, n)
+	return n, nil
 }
 
 // startThread puts a thread that has its number on its process's list.
@@ -269,7 +293,8 @@ func (p *Process) Exec() error {
 func (s *state) promote(at slab.Index, r *row, h *Thread) {
 	old := h.TID()
 	s.threads.Set(uint32(old), nil)
-	s.vacate(old)
+	s.vacate(old, s.nested(r), h.number)
+	h.number = r.number
 	from := h.brood
 	h.brood = nil
 	h.tid.Store(int32(r.process.pid))
@@ -322,7 +347,7 @@ func (s *state) stopThread(at slab.Index, r *row, h *Thread) {
 	s.failWaits(r, h)
 	s.passOn(at, h.owns(), r.firstThread.owns())
 	s.threads.Set(uint32(h.tid.Load()), nil)
-	s.vacate(h.TID())
+	s.vacate(h.TID(), s.nested(r), h.number)
 	if h.extra != nil {
 		s.release(h.extra.hold)
 	}

@@ -195,7 +195,7 @@ func (h *Thread) Waitid(ctx context.Context, idtype IDType, id PID, opts WaitOpt
 		w.pid, w.anyGroup = -id, id > 0
 	case P_PIDFD:
 		if bad = id < 0; !bad {
-			if w.child = h.process.table().Process(id); w.child == nil {
+			if w.child = h.process.visible(id); w.child == nil {
 				return WaitResult{}, refuse(op, h.TID(), syscall.EBADF, "%d is no process", id)
 			}
 		}
@@ -206,6 +206,16 @@ func (h *Thread) Waitid(ctx context.Context, idtype IDType, id PID, opts WaitOpt
 		return WaitResult{}, refuse(op, h.TID(), syscall.EINVAL, "idtype %d with id %d", idtype, id)
 	}
 	return h.process.await(ctx, h, w)
+}
+
+// visible returns the process that goes by a number in p's namespace, or nil.
+func (p *Process) visible(pid PID) *Process {
+	s := p.table().enter()
+	defer s.leave()
+	if r := s.row(p); r != nil && pid > 0 {
+		return s.procs.Get(uint32(s.given(r, pid)))
+	}
+	return nil
 }
 
 // await validates what takes the lock to validate, takes what is ready, and
@@ -223,8 +233,11 @@ func (p *Process) await(ctx context.Context, h *Thread, w want) (WaitResult, err
 	if h == nil {
 		h = r.firstThread
 	}
-	if w.pid == WaitGroup && w.child == nil {
+	switch {
+	case w.pid == WaitGroup && w.child == nil:
 		w.pid, w.anyGroup = -p.group.Load().pgid, true
+	case r.space != 0:
+		s.translate(r, &w)
 	}
 	found, some := s.poll(p.at, h, &w)
 	if found.Cause != 0 || some && w.opts&WNOHANG != 0 {
@@ -326,6 +339,25 @@ func (s *state) hasMatch(at slab.Index, h *Thread, w *want) bool {
 	return !none
 }
 
+// translate turns the numbers of a caller's namespace into the table's own; what
+// nothing goes by becomes a number that nothing can have.
+func (s *state) translate(r *row, w *want) {
+	const nobody = 1<<31 - 1
+	switch {
+	case w.child != nil || w.pid == WaitAny && !w.anyGroup:
+	case w.pid > 0:
+		if w.pid = s.given(r, w.pid); w.pid == 0 {
+			w.pid = nobody
+		}
+	default:
+		n := s.given(r, -w.pid)
+		if n == 0 {
+			n = nobody
+		}
+		w.pid, w.anyGroup = -n, true
+	}
+}
+
 func (w *want) byNumber() bool { return w.child != nil || w.pid > 0 }
 
 // takesAll says whether each child matches, whatever it is.
@@ -386,6 +418,9 @@ func (s *state) take(at slab.Index, cause WaitCause, opts WaitOptions) WaitResul
 	r := s.rows.At(at)
 	p := r.process
 	found := WaitResult{PID: p.pid, Process: p, Cause: cause}
+	if r.space != 0 && r.parent != 0 {
+		found.PID = s.told(s.rows.At(r.parent), at)
+	}
 	if r.extra != nil {
 		found.Usage = r.extra.usage.plus(r.extra.waited)
 	}

@@ -1,0 +1,217 @@
+package axprocess
+
+import "syscall"
+
+// This file is about the numbers of a namespace below the table's own.
+//
+// Each number of a namespace leads to the number that the same process, thread,
+// group or session has in the namespace above: one sparse array says both which
+// numbers are in use and what they mean. Who has a number keeps that of its own
+// namespace; those of the levels between are found by climbing.
+//
+// Invariants (I19):
+//   - each namespace's number leads to the number in the table's own of something
+//     that is in it or below it, and that something leads back;
+//   - what has a number here has one in each namespace above.
+
+const (
+	levelBits = 10
+	levelLen  = 1 << levelBits
+	maxLevel  = 32 // MAX_PID_NS_LEVEL
+)
+
+// levels is what a namespace's numbers lead to.
+type levels struct {
+	cursor PID // the last number that was chosen
+	pages  []*levelPage
+	n      int
+	spare  *levelPage
+}
+
+type levelPage struct {
+	above [levelLen]PID // the number in the namespace above; 0: not in use
+	used  int
+}
+
+// at returns the number above, 0 if nr is not in use.
+func (l *levels) at(nr PID) PID {
+	i := int(uint32(nr) >> levelBits)
+	if nr <= 0 || i >= len(l.pages) || l.pages[i] == nil {
+		return 0
+	}
+	return l.pages[i].above[nr%levelLen]
+}
+
+func (l *levels) set(nr, above PID) {
+	i := int(nr >> levelBits)
+	for i >= len(l.pages) {
+		l.pages = append(l.pages, nil)
+	}
+	p := l.pages[i]
+	if p == nil {
+		if p, l.spare = l.spare, nil; p == nil {
+			p = new(levelPage)
+		}
+		l.pages[i] = p
+	}
+	p.above[nr%levelLen] = above
+	p.used++
+	l.n++
+}
+
+// clear gives a number back, and returns what it led to.
+func (l *levels) clear(nr PID) PID {
+	i := int(nr >> levelBits)
+	p := l.pages[i]
+	above := p.above[nr%levelLen]
+	p.above[nr%levelLen] = 0
+	l.n--
+	if p.used--; p.used == 0 {
+		l.pages[i], l.spare = nil, p
+	}
+	return above
+}
+
+// firstFree returns the lowest number in [from, to) that is not in use, or 0.
+func (l *levels) firstFree(from, to PID) PID {
+	for n := from; n < to; {
+		i := int(n >> levelBits)
+		switch {
+		case i >= len(l.pages) || l.pages[i] == nil:
+			return n
+		case l.pages[i].used == levelLen:
+			n = PID(i+1) << levelBits
+			continue
+		case l.pages[i].above[n%levelLen] == 0:
+			return n
+		}
+		n++
+	}
+	return 0
+}
+
+// after returns the lowest number above nr that is in use, or 0.
+func (l *levels) after(nr PID) PID {
+	for n := nr + 1; int(n>>levelBits) < len(l.pages); n++ {
+		p := l.pages[n>>levelBits]
+		if p == nil {
+			n |= levelLen - 1
+		} else if p.above[n%levelLen] != 0 {
+			return n
+		}
+	}
+	return 0
+}
+
+// next chooses a number as numbers.next does.
+func (l *levels) next(maxPID PID) PID {
+	n := l.firstFree(l.cursor+1, maxPID)
+	if n == 0 {
+		n = l.firstFree(wrapsTo(l.cursor, maxPID), min(l.cursor+1, maxPID))
+	}
+	return n
+}
+
+// setNumber is a number that a builder asks for in one namespace.
+type setNumber struct {
+	space *Namespace
+	nr    PID
+}
+
+// claimBelow finds the numbers that a birth in ns will go by, from ns outwards,
+// without taking them: EINVAL and EEXIST for one that was asked for, EAGAIN. A
+// namespace's first number is 1, its init's (kernel: alloc_pid).
+func (s *state) claimBelow(op string, ns *Namespace, asked []setNumber, nrs *[maxLevel]PID) *Error {
+	for ; ns.level > 0; ns = ns.parent {
+		want := PID(0)
+		for _, a := range asked {
+			if a.space == ns {
+				want = a.nr
+			}
+		}
+		nr := want
+		switch {
+		case want == NextPID:
+			if nr = ns.levels.next(s.numbers.max); nr == 0 {
+				return refuse(op, want, syscall.EAGAIN, "no number below %d is free at level %d", s.numbers.max, ns.level)
+			}
+		case want < 0 || want >= s.numbers.max:
+			return refuse(op, want, syscall.EINVAL, "the number is not in 1…%d", s.numbers.max-1)
+		case want != 1 && ns.init == nil:
+			return refuse(op, want, syscall.EINVAL, "the first number of a namespace is 1")
+		case ns.levels.at(want) != 0:
+			return refuse(op, want, syscall.EEXIST, "the number is in use at level %d", ns.level)
+		}
+		nrs[ns.level-1] = nr
+	}
+	return nil
+}
+
+// spend advances the cursors past the numbers that were chosen: those of a birth
+// that is refused with ENOMEM are used up too (seen; idr_alloc_cyclic).
+func (ns *Namespace) spend(asked []setNumber, nrs *[maxLevel]PID) {
+	for ; ns.level > 0; ns = ns.parent {
+		chosen := true
+		for _, a := range asked {
+			chosen = chosen && (a.space != ns || a.nr == NextPID)
+		}
+		if chosen {
+			ns.levels.cursor = nrs[ns.level-1]
+		}
+	}
+}
+
+// occupyBelow takes the numbers that claimBelow found for what has number n in the
+// table's own namespace, and returns the innermost.
+func (ns *Namespace) occupyBelow(nrs *[maxLevel]PID, n PID) PID {
+	own := nrs[ns.level-1]
+	for ; ns.level > 0; ns = ns.parent {
+		above := n
+		if ns.level > 1 {
+			above = nrs[ns.level-2]
+		}
+		ns.levels.set(nrs[ns.level-1], above)
+	}
+	return own
+}
+
+// vacateBelow gives back the numbers of what went by nr in ns, in each namespace,
+// and says which of them have nobody left but a waiting init.
+func (s *state) vacateBelow(ns *Namespace, nr PID) {
+	for ; ns.level > 0; ns = ns.parent {
+		nr = ns.levels.clear(nr)
+		if ns.closed && ns.levels.n == 1 {
+			s.emptied = append(s.emptied, ns)
+		}
+	}
+}
+
+// chain returns the numbers of what has number nr in ns, from level 1 down to it.
+func (ns *Namespace) chain(nr PID) []PID {
+	nrs := make([]PID, ns.level)
+	for ; ns.level > 0; ns = ns.parent {
+		nrs[ns.level-1] = nr
+		nr = ns.levels.at(nr)
+	}
+	return nrs
+}
+
+// holder returns the namespace of what goes by a number of the table's own, and
+// its number there; nil if that is the table's own.
+func (s *state) holder(n PID) (*Namespace, PID) {
+	k := uint32(n)
+	if p := s.procs.Get(k); p != nil {
+		r := s.row(p)
+		return s.nested(r), r.number
+	}
+	if h := s.threads.Get(k); h != nil {
+		return s.nested(s.row(h.process)), h.number
+	}
+	if g := s.groups.Get(k); g != nil {
+		return g.space, g.number
+	}
+	if v := s.sessions.Get(k); v != nil {
+		return v.space, v.number
+	}
+	return nil, 0
+}
