@@ -74,7 +74,7 @@ func (b ProcessBuilder) CloneParent() ProcessBuilder {
 }
 
 // Vfork holds the forking thread until the child execs or exits (vfork(2)); see
-// Process.AwaitVfork.
+// Process.AwaitVfork. Build refuses with EBUSY for a thread that is held already.
 func (b ProcessBuilder) Vfork() ProcessBuilder {
 	b.vfork = true
 	return b
@@ -183,6 +183,9 @@ func (b *ProcessBuilder) buildChild(p *Process, h *Thread, fresh *Namespace) *Er
 			return refuse(op, forker.pid, syscall.EINVAL, "CLONE_PARENT by an init, or a process without a parent")
 		}
 		owner = r.owner
+	}
+	if hold := r.holdOf(thread); b.vfork && hold != nil {
+		return refuse(op, forker.pid, syscall.EBUSY, "its vfork child %d holds it", hold.child.pid)
 	}
 	at, child, err := s.admit(b, op, p, r, thread, fresh)
 	if err != nil {

@@ -76,8 +76,12 @@ func (s *state) checkHolds() error {
 		if r.extra == nil || r.extra.vforker == nil {
 			continue
 		}
-		if hold := r.extra.vforker; hold.child != p || p.State() == Zombie {
+		hold := r.extra.vforker
+		if hold.child != p || p.State() == Zombie {
 			return fmt.Errorf("process %d holds its vfork parent and is another, or has exited", p.pid)
+		}
+		if held := s.row(hold.process); held == nil || held.holdOf(hold.thread) != hold {
+			return fmt.Errorf("process %d holds %d, which does not know it", p.pid, hold.process.pid)
 		}
 	}
 	for _, h := range s.threads.All() {

@@ -108,6 +108,7 @@ func (h *history) births() []act {
 			return h.table.Import(0, []ProcessRecord{
 				{PID: n, PPID: p.PID(), PGID: p.Group().PGID(), SID: p.Session().SID(), Threads: []ThreadRecord{{TID: n}}, Stopped: Signal(h.pick(2) * 19)},
 				{PID: n + 100, PPID: n, PGID: n + 100, SID: n + 100, Zombie: true, Code: 3},
+				{PID: n + 200, PPID: n, PGID: n + 200, SID: n + 200, Terminal: h.table.NewTerminal(nil), Foreground: n + 200 + PID(h.pick(2))},
 			})
 		},
 		func(p, _ *Process) error { return p.AddUsage(Usage{User: time.Duration(1 + h.pick(9)), System: 1}) },

@@ -32,6 +32,9 @@ type ProcessRecord struct {
 	Forked         bool // has not exec'd since its fork
 	IgnoresSIGCHLD bool
 	NoChildWait    bool // SA_NOCLDWAIT
+
+	Terminal   *Terminal // its controlling terminal, of NewTerminal; of those of a session the same, or nil
+	Foreground PID       // the group in that terminal's foreground, the same in all records; 0: none
 }
 
 // ThreadRecord is a thread as it is found.
@@ -98,6 +101,7 @@ type examination struct {
 	byPID   map[PID]*ProcessRecord
 	threads map[PID]PID // tid to pid, of threads that don't lead
 	groups  map[PID]PID // pgid to sid
+	ttys    foundTerminals
 	found   []Contradiction
 }
 
@@ -124,6 +128,7 @@ func (s *state) examine(init PID, records []ProcessRecord) *examination {
 		x.family(&records[i])
 		x.group(&records[i])
 		x.ending(&records[i])
+		x.terminal(&records[i])
 	}
 	for pgid, sid := range x.groups {
 		x.groupNumber(pgid, sid)
@@ -316,6 +321,7 @@ func (s *state) enterRecords(init PID, records []ProcessRecord, fresh []*Process
 		}
 	}
 	s.logImported(fresh)
+	s.enterTerminals(records, fresh)
 }
 
 // enterRecord enters one process but for its parent.
@@ -333,7 +339,7 @@ func (s *state) enterRecord(rec *ProcessRecord, p *Process) {
 		is   bool
 		flag flags
 	}{{rec.LeaderExited, flagLeaderGone}, {rec.Subreaper, flagSubreaper}, {rec.Forked, flagForked},
-		{rec.IgnoresSIGCHLD, flagIgnoresChild}, {rec.NoChildWait, flagNoChildWait}} {
+		{rec.IgnoresSIGCHLD, flagIgnoresChild}, {rec.NoChildWait, flagNoChildWait}, {rec.Terminal != nil, flagTerminal}} {
 		if f.is {
 			r.flags |= f.flag
 		}

@@ -31,6 +31,17 @@ func (s *state) hold(p *Process, h *Thread, child *row) {
 	}
 }
 
+// holdOf returns what holds a thread, or a process as a whole if h is nil.
+func (r *row) holdOf(h *Thread) *vforkHold {
+	switch {
+	case h != nil && h.extra != nil:
+		return h.extra.hold
+	case h == nil && r.extra != nil:
+		return r.extra.hold
+	}
+	return nil
+}
+
 // release ends a hold, if there is one.
 func (s *state) release(hold *vforkHold) {
 	if hold == nil {

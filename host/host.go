@@ -31,7 +31,7 @@ type Options struct {
 
 // Snapshot is a host's processes as they were found.
 type Snapshot struct {
-	Table *axprocess.Table // the data of each process is an *Info, of each thread a *ThreadInfo
+	Table *axprocess.Table // the data of each process is an *Info, of each thread a *ThreadInfo, of each terminal a TTY
 	At    time.Time        // when; of a saved /proc, when it was saved, if it says so
 	Boot  time.Time        // when the host started; zero if it isn't said
 	Host  string           // its name; "" if it isn't said

@@ -2,6 +2,7 @@ package host
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -11,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"axprocess"
 )
@@ -140,6 +143,37 @@ func TestLiveStates(t *testing.T) {
 	})
 }
 
+// TestUntold: what /proc doesn't tell comes into the table too, where it may be
+// read; else the snapshot says why not.
+func TestUntold(t *testing.T) {
+	s, err := Read(Options{Untold: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Untold != nil && !errors.Is(s.Untold, ErrUntold) {
+		t.Fatal(s.Untold)
+	}
+	if err := s.Table.Check(); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = Read(Options{}); err != nil || s.Untold == nil {
+		t.Errorf("not asked for, and no reason why it is missing: %v", err)
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("not run: needs root, to read what /proc doesn't tell")
+	}
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0) }()
+	if s, err = Read(Options{Untold: true}); err != nil {
+		t.Fatal(err)
+	}
+	if self := s.Table.Process(axprocess.PID(os.Getpid())); s.Untold == nil && !self.IsSubreaper() {
+		t.Error("this test is a subreaper, and the table says no")
+	}
+}
+
 // TestLiveChurn: a host on which processes come and go all the time is read, and
 // the table is sound each time.
 func TestLiveChurn(t *testing.T) {
@@ -220,6 +254,10 @@ func TestSaved(t *testing.T) {
 	if Of(seven).State != LeaderExited || fmt.Sprint(Of(seven).Args) != "[worker]" || len(seven.Threads()) != 2 ||
 		seven.Threads()[0].TID() != 8 || OfThread(seven.Threads()[0]).State != Traced {
 		t.Errorf("process 7: %+v, threads %v", Of(seven), seven.Threads())
+	}
+	if term := seven.Terminal(); term != nil || s.Table.Process(1).Terminal() == nil || s.Table.Process(1).Terminal().Data() != one.TTY ||
+		s.Table.Process(1).Terminal().Foreground() != 7 {
+		t.Errorf("the one terminal is process 7's %v, or not process 1's %v", term, s.Table.Process(1).Terminal())
 	}
 	if p := s.Table.Process(10); p.Stopped() != axprocess.SIGSTOP || Of(p).State != Stopped {
 		t.Errorf("process 10: %+v", Of(p))

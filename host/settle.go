@@ -69,12 +69,44 @@ func (r *reading) enter(table *axprocess.Table) ([]axprocess.Contradiction, erro
 	slices.SortFunc(records, func(a, b axprocess.ProcessRecord) int {
 		return cmp.Or(cmp.Compare(a.Data.(*Info).Started, b.Data.(*Info).Started), cmp.Compare(a.PID, b.PID))
 	})
+	giveTerminals(table, records)
 	err := table.Import(first(records), records)
 	var contradicts *axprocess.ImportError
 	if errors.As(err, &contradicts) {
 		return contradicts.Contradictions, nil
 	}
 	return nil, err
+}
+
+// giveTerminals gives each session the terminal that its leader has, or its
+// oldest process where the leader can't be seen. Who was seen with another one
+// has changed meanwhile, and gets none.
+func giveTerminals(table *axprocess.Table, records []axprocess.ProcessRecord) {
+	type seen struct {
+		tty        TTY
+		term       *axprocess.Terminal
+		foreground axprocess.PID
+	}
+	sessions := map[axprocess.PID]seen{}
+	taken := map[TTY]bool{}
+	for _, leaders := range [...]bool{true, false} {
+		for i := range records {
+			rec := &records[i]
+			info := rec.Data.(*Info)
+			if _, is := sessions[rec.SID]; is || (rec.PID == rec.SID) != leaders || rec.SID == 0 || info.TTY == 0 || taken[info.TTY] {
+				continue
+			}
+			taken[info.TTY] = true
+			sessions[rec.SID] = seen{info.TTY, table.NewTerminal(info.TTY), max(0, info.Foreground)}
+		}
+	}
+	for i := range records {
+		rec := &records[i]
+		rec.Terminal, rec.Foreground = nil, 0
+		if s, is := sessions[rec.SID]; is && s.tty == rec.Data.(*Info).TTY {
+			rec.Terminal, rec.Foreground = s.term, s.foreground
+		}
+	}
 }
 
 // first chooses the init: process 1, or where that can't be seen the lowest one

@@ -79,7 +79,7 @@ func (s *shifting) process(pid axprocess.PID) (found, error) {
 	if p == nil {
 		return found{}, errEnded
 	}
-	f := found{info: &Info{Started: time.Duration(p.ID()), State: Sleeping}}
+	f := found{info: &Info{Started: time.Duration(p.ID()), State: Sleeping, TTY: TTY(s.rng.IntN(4)), Foreground: axprocess.PID(s.rng.IntN(42) - 1)}}
 	f.record = axprocess.ProcessRecord{PID: pid, PGID: p.Group().PGID(), SID: p.Session().SID(), Zombie: p.IsZombie(), Data: f.info}
 	if parent := p.Parent(); parent != nil {
 		f.record.PPID = parent.PID()
