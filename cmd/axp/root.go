@@ -33,6 +33,7 @@ func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
 var verbs = []func(*app) *cobra.Command{
 	treeCommand,
 	checkCommand,
+	replayCommand,
 	manCommand,
 }
 

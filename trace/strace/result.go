@@ -111,3 +111,14 @@ var errnos = map[string]syscall.Errno{
 	"ENOSYS": syscall.ENOSYS, "ELOOP": syscall.ELOOP, "ENAMETOOLONG": syscall.ENAMETOOLONG,
 	"EUSERS": syscall.EUSERS, "EOPNOTSUPP": syscall.EOPNOTSUPP, "ENXIO": syscall.ENXIO,
 }
+
+var errnoNames = func() map[syscall.Errno]string {
+	names := map[syscall.Errno]string{}
+	for name, errno := range errnos {
+		names[errno] = name
+	}
+	return names
+}()
+
+// ErrnoName returns an errno's name, or "" for one that no call here gives.
+func ErrnoName(errno syscall.Errno) string { return errnoNames[errno] }
