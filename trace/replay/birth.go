@@ -324,6 +324,13 @@ func (e *engine) newProcess(c *call, f cloneFlags, tid int32, num axprocess.PID)
 		p.fds = maps.Clone(forker.proc.fds)
 	}
 	e.byTable[num] = p
+	p.joined = [2]int64{c.since, e.clock + 1}
+	if p.doubt = forker.proc.doubt; c.group != nil && c.group != built.Group() && c.group.Session() == built.Session() {
+		p.doubt = &doubt{is: built.Group(), or: c.group}
+		if len(e.doubts) < 64 {
+			e.doubts = append(e.doubts, p.doubt)
+		}
+	}
 	e.newLife(p, forker.proc)
 	if tid != 0 {
 		e.threads[tid] = h

@@ -25,13 +25,13 @@ func (e *engine) exiting(h *thread, c *call) {
 	}
 	if c.op == strace.ExitGroup {
 		p.codes = append(p.codes, int32(code&0xff))
-		p.doomed = true
+		e.doom(p)
 		return
 	}
 	h.exited, h.code = true, int32(code&0xff)
 	live := p.p.Threads()
 	if len(live) == 1 {
-		p.doomed = true
+		e.doom(p)
 		return
 	}
 	if h.h.IsLeader() {
@@ -39,6 +39,14 @@ func (e *engine) exiting(h *thread, c *call) {
 			e.changed()
 		}
 	}
+}
+
+// doom: from now on a process may be found ended.
+func (e *engine) doom(p *proc) {
+	if p.since == 0 || !p.doomed {
+		p.since = e.clock
+	}
+	p.doomed = true
 }
 
 // ended: a thread has its exit line.
@@ -81,6 +89,15 @@ func (e *engine) die(p *proc, ev *event) {
 		}
 	}
 	e.lastWords(p)
+	since := p.since
+	if since == 0 {
+		since = e.clock
+	}
+	for child := range p.p.AllChildren() {
+		if q := e.byTable[child.PID()]; q != nil {
+			q.joined = [2]int64{since, e.clock + 1}
+		}
+	}
 	if ev.kind == evKilled {
 		p.p.GroupKill(ev.sig, ev.core)
 		p.life.Signal, p.life.Core = ev.sig, ev.core
@@ -193,7 +210,7 @@ func (e *engine) judgeKilled(h *thread, ev *event) {
 	switch {
 	case p.fatal == ev.sig:
 		e.rep.count("end", agrees, "")
-	case ev.sig == axprocess.SIGKILL && init != nil && init != p && (init.doomed || init.fatal != 0):
+	case ev.sig == axprocess.SIGKILL && init != nil && init != p && init.ending():
 		e.rep.count("end", agrees, "") // all in a namespace go with its init (semantics 8.3)
 	case ev.sig == axprocess.SIGKILL:
 		e.rep.count("end", learned, "SIGKILL came from outside of the log")

@@ -5,6 +5,7 @@ package replay
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -87,14 +88,21 @@ type proc struct {
 	left     bool // strace has let go of it
 
 	codes    []int32          // given to exit_group
-	fatal    axprocess.Signal // the last signal that may have been fatal
-	doomed   bool             // SIGKILL has been sent, or its end begun otherwise
+	fatal    axprocess.Signal // a signal that may have been fatal, unless it acts again
+	fatalTo  *thread
+	doomed   bool // SIGKILL has been sent, or its end begun otherwise
 	execing  *thread
+	since    int64            // the clock when its end may have begun; 0: it hasn't
+	joined   [2]int64         // the clock between whose values it became its parent's child
+	doubt    *doubt           // its group may be another
 	stopping axprocess.Signal // a stop signal was delivered and has not stopped it
 	ready    int64            // the clock when there was last something for a wait
 	fds      map[int64]*proc  // pidfds
 	threads  int              // ever started, without the leader
 }
+
+// ending says whether a process may have ended already, before its exit line.
+func (p *proc) ending() bool { return p.doomed || p.fatal != 0 }
 
 // thread is a thread of the log.
 type thread struct {
@@ -225,12 +233,17 @@ func (e *engine) replay(ev *event) {
 func (e *engine) begin(h *thread, c *call) {
 	c.thread, c.since = h, e.clock
 	h.call = c
+	if h.proc.fatalTo == h {
+		h.proc.fatal, h.proc.fatalTo = 0, nil // a handler ran, or it was ignored
+	}
 	e.shown[c.op] = true
 	switch c.op {
 	case strace.Exit, strace.ExitGroup:
 		e.exiting(h, c)
 	case strace.Execve:
 		h.proc.execing = h
+	case strace.Fork, strace.Vfork, strace.Clone, strace.Clone3:
+		c.group = h.proc.p.Group()
 	default:
 		if isKilling(c.op) && c.result.Errno == 0 && strings.Contains(c.args, "SIGKILL") {
 			e.apply(c) // what it kills may end before it returns, and be the caller
@@ -309,8 +322,7 @@ func (e *engine) judge(c *call) {
 	case !c.result.Known:
 		return // the caller ended in it
 	}
-	want := e.expect(c)
-	v := e.compare(c, want)
+	want, v := e.ask(c)
 	switch {
 	case v == agrees:
 		e.rep.count(c.op.String(), agrees, "")
@@ -319,12 +331,28 @@ func (e *engine) judge(c *call) {
 		e.rep.count(c.op.String(), learned, want.open)
 	case e.wasSeen(c):
 		e.rep.count(c.op.String(), learned, raceReason)
-	case e.hasten(c, func() bool { return e.compare(c, e.expect(c)) == agrees }):
+	case e.hasten(c, func() bool { return e.compare(c, e.expect(c)) != differs }):
 		e.rep.count(c.op.String(), learned, raceReason)
 	default:
 		e.mismatch(c, e.describe(c, want), want.rule)
 	}
 	e.apply(c)
+}
+
+// ask asks the table: what is expected, and how the log compares.
+func (e *engine) ask(c *call) (outcome, verdict) {
+	switch c.op {
+	case strace.Setpgid:
+		want, same := e.judgeSetpgid(c)
+		return want, asVerdict(same)
+	case strace.Setsid:
+		if want := e.expectSetsid(c.thread.proc); want.errno == c.result.Errno && want.errno != 0 {
+			_, err := c.thread.proc.p.Setsid() // so it refuses
+			return refusal(err), e.compare(c, refusal(err))
+		}
+	}
+	want := e.expect(c)
+	return want, e.compare(c, want)
 }
 
 const raceReason = "two calls overlap, and the log does not order them"
@@ -347,7 +375,7 @@ func (e *engine) hasten(c *call, right func() bool) bool {
 	}
 	e.busy = true
 	defer func() { e.busy = false }()
-	for _, other := range append([]*call(nil), e.open...) {
+	for _, other := range slices.Clone(e.open) {
 		if other == c || other.judged || !other.done || !e.mayHasten(other) {
 			continue
 		}
@@ -356,7 +384,35 @@ func (e *engine) hasten(c *call, right func() bool) bool {
 			return true
 		}
 	}
+	for _, d := range slices.Clone(e.doubts) {
+		if e.settle(d); right() {
+			return true
+		}
+	}
 	return false
+}
+
+// doubt is about the group that processes were born into: their forker changed its
+// own while it forked. Their children inherit it.
+type doubt struct{ is, or *axprocess.ProcessGroup }
+
+// settle decides a doubt for the other group.
+func (e *engine) settle(d *doubt) {
+	for i, o := range e.doubts {
+		if o == d {
+			e.doubts = append(e.doubts[:i:i], e.doubts[i+1:]...)
+			break
+		}
+	}
+	for _, p := range e.byTable {
+		if p.doubt == d && p.p.State() != axprocess.Freed && p.p.Group() == d.is {
+			e.force(p, func() error { return p.p.MoveToGroup(d.or) })
+		}
+		if p.doubt == d {
+			p.doubt = nil
+		}
+	}
+	e.changed()
 }
 
 // mayHasten says whether a call changes something, and can do so now.

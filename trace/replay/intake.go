@@ -57,10 +57,11 @@ type call struct {
 
 	// What the engine notes.
 	thread *thread
-	since  int64     // the engine's clock at its beginning
-	seen   []outcome // what it would have given at each moment since
-	judged bool      // it has been, before its end
-	child  *proc     // of a fork: what it made
+	since  int64                   // the engine's clock at its beginning
+	seen   []outcome               // what it would have given at each moment since
+	judged bool                    // it has been, before its end
+	child  *proc                   // of a fork: what it made
+	group  *axprocess.ProcessGroup // of a fork: its caller's when it began
 }
 
 const windowSize = 1 << 14 // events ahead; a power of two

@@ -16,6 +16,9 @@ import (
 // unknownFrom is the first table number given to what the log has not numbered.
 const unknownFrom axprocess.PID = 1 << 23
 
+// hidden stands for a number that strace's own namespace has none for: it reads 0.
+const hidden int32 = -1
+
 // role is what a number is used as. Outside of the log a group, a session and a
 // process can have one number, of which only some is known.
 type role uint8
@@ -133,7 +136,11 @@ func (e *engine) same(ns *namespace, logged int64, outside int32, want axprocess
 		return learned
 	}
 	if n := ns.number(want, r); n != 0 {
-		return asVerdict(int64(n) == logged)
+		return asVerdict(int64(n) == logged || n == hidden && logged == 0)
+	}
+	if logged == 0 && ns.up == nil { // strace's own namespace does not reach that far
+		ns.from[ns.roleOf(r)][want] = hidden
+		return learned
 	}
 	if logged <= 0 || logged > 1<<22 {
 		return differs
@@ -141,8 +148,8 @@ func (e *engine) same(ns *namespace, logged int64, outside int32, want axprocess
 	if p, taken := ns.to[ns.roleOf(r)][int32(logged)]; taken && p != want {
 		return differs
 	}
-	if ns.up == nil && r == asProcess && e.t.Process(axprocess.PID(logged)) != nil {
-		return differs
+	if q := e.byTable[axprocess.PID(logged)]; ns.up == nil && q != nil && q.life != nil && q.life.StartedBy != 0 {
+		return differs // what is older than the log has no number of one that was born in it
 	}
 	ns.bind(int32(logged), want, r)
 	return learned

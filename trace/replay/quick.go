@@ -66,7 +66,7 @@ func (e *engine) expect(c *call) outcome {
 	case strace.Setsid:
 		return e.expectSetsid(p)
 	case strace.Setpgid:
-		return e.trySetpgid(p, ns, args)
+		return e.expectSetpgid(p, ns, args)
 	case strace.Kill, strace.Sigqueue, strace.Tkill, strace.Tgkill, strace.Tgsigqueue:
 		return e.expectKill(c, p, args)
 	case strace.PidfdOpen:
@@ -98,7 +98,7 @@ func (e *engine) expectParent(p *proc) outcome {
 		return number(0, asProcess, "a parent outside of the namespace reads as 0 (semantics 8.1)")
 	}
 	want := number(parent.PID(), asProcess, "the parent, or who got the orphan (semantics 3.6)")
-	if q := e.byTable[parent.PID()]; q != nil && (q.doomed || q.left || q.outside && p.older) {
+	if q := e.byTable[parent.PID()]; q != nil && (q.ending() || q.left || q.outside && p.older) {
 		want.open = "its parent is ending, and the log does not show when"
 		if q.left || q.outside {
 			want.open = "its parent is not in the log"
@@ -113,7 +113,7 @@ func (e *engine) expectParent(p *proc) outcome {
 func (e *engine) reaperOf(p *axprocess.Process) *axprocess.Process {
 	for q := p.Parent(); q != nil; q = q.Parent() {
 		if q.IsSubreaper() {
-			if mine := e.byTable[q.PID()]; mine == nil || !mine.doomed {
+			if mine := e.byTable[q.PID()]; mine == nil || !mine.ending() {
 				return q
 			}
 		}
@@ -188,11 +188,48 @@ func (e *engine) setpgidArgs(ns *namespace, args [][]byte) (pid, pgid axprocess.
 	return pid, pgid, ok1 && ok2
 }
 
-// trySetpgid asks the table, and takes back what it did.
-func (e *engine) trySetpgid(p *proc, ns *namespace, args [][]byte) outcome {
+// expectSetpgid is the rule of setpgid, asked without changing anything: for what
+// might have been. What is judged by is the table's own answer.
+func (e *engine) expectSetpgid(p *proc, ns *namespace, args [][]byte) outcome {
 	pid, pgid, ok := e.setpgidArgs(ns, args)
 	if !ok {
 		return outcome{}
+	}
+	if pid == 0 {
+		pid = p.p.PID()
+	}
+	if pgid == 0 {
+		pgid = pid
+	}
+	q, session := e.t.Process(pid), p.p.Session()
+	no := func(errno syscall.Errno) outcome { return outcome{errno: errno, rule: "semantics 4.2"} }
+	switch {
+	case pgid < 0:
+		return no(syscall.EINVAL)
+	case q == nil && e.t.Thread(pid) != nil:
+		return no(syscall.EINVAL)
+	case q == nil, q != p.p && q.Parent() != p.p:
+		return no(syscall.ESRCH)
+	case q != p.p && q.Session() != session:
+		return no(syscall.EPERM)
+	case q != p.p && q.HasExeced():
+		return no(syscall.EACCES)
+	case q.Session().SID() == pid:
+		return no(syscall.EPERM)
+	}
+	if g := e.t.Group(pgid); g == nil && pgid != pid || g != nil && g.Session() != session {
+		return no(syscall.EPERM)
+	}
+	return outcome{isPID: true, rule: "semantics 4.2"}
+}
+
+// judgeSetpgid asks the table to do it, and says whether that is what the log says.
+// If it isn't, the table is as before.
+func (e *engine) judgeSetpgid(c *call) (outcome, bool) {
+	p := c.thread.proc
+	pid, pgid, ok := e.setpgidArgs(p.ns, strace.Split([]byte(c.args), nil))
+	if !ok {
+		return outcome{}, false
 	}
 	target := p.p
 	if pid > 0 {
@@ -203,14 +240,21 @@ func (e *engine) trySetpgid(p *proc, ns *namespace, args [][]byte) outcome {
 		old = target.Group()
 	}
 	if err := p.p.Setpgid(pid, pgid); err != nil {
-		return refusal(err)
+		want := refusal(err)
+		return want, e.compare(c, want) == agrees
+	}
+	want := outcome{isPID: true, rule: "setpgid may (semantics 4.2)"}
+	if e.compare(c, want) == agrees {
+		if q, ok := axprocess.DataOf[*proc](target); ok {
+			q.doubt = nil
+		}
+		e.changed()
+		return want, true
 	}
 	if target.Group() != old {
-		if err := target.MoveToGroup(old); err != nil {
-			panic(fmt.Sprintf("replay: a setpgid that was tried can't be taken back: %v", err))
-		}
+		e.force(p, func() error { return target.MoveToGroup(old) })
 	}
-	return outcome{isPID: true, rule: "setpgid may (semantics 4.2)"}
+	return want, false
 }
 
 // expectKill is for kill, tkill, tgkill and their queueing forms.
@@ -397,6 +441,7 @@ func (e *engine) apply(c *call) {
 	case strace.Setpgid:
 		e.applySetpgid(p, args)
 	case strace.Setsid:
+		p.doubt = nil
 		if _, err := p.p.Setsid(); err != nil {
 			e.force(p, func() error { _, err := p.p.CreateGroup(); return err })
 		}
@@ -477,11 +522,16 @@ func (e *engine) applySetpgid(p *proc, args [][]byte) {
 	if !ok {
 		return
 	}
-	if err := p.p.Setpgid(pid, pgid); err != nil {
-		target := p.p
-		if pid > 0 {
-			target = e.t.Process(pid)
+	target := p.p
+	if pid > 0 {
+		target = e.t.Process(pid)
+	}
+	if target != nil {
+		if q, ok := axprocess.DataOf[*proc](target); ok {
+			q.doubt = nil
 		}
+	}
+	if err := p.p.Setpgid(pid, pgid); err != nil {
 		if target != nil {
 			e.force(p, func() error {
 				if g := e.t.Group(pgid); g != nil && pgid != 0 {
@@ -529,7 +579,8 @@ func (e *engine) sent(to []*axprocess.Process, sig axprocess.Signal, from *proc)
 		switch sig {
 		case axprocess.SIGKILL:
 			if mine.ns.init != mine || from.ns != mine.ns {
-				mine.doomed, mine.fatal = true, sig
+				mine.fatal, mine.fatalTo = sig, nil
+				e.doom(mine)
 			}
 		case axprocess.SIGCONT:
 			e.resumed(mine)
@@ -634,7 +685,10 @@ func (e *engine) signalled(h *thread, sig axprocess.Signal) {
 		e.resumed(p) // from outside of the log, or it runs already
 	case axprocess.SIGCHLD, axprocess.SIGURG, axprocess.SIGWINCH:
 	default:
-		p.fatal = sig
+		p.fatal, p.fatalTo = sig, h
+		if p.since == 0 {
+			p.since = e.clock
+		}
 	}
 }
 

@@ -201,8 +201,8 @@ func (e *engine) excuse(w *waiting, got axprocess.WaitResult, err error) (verdic
 	switch {
 	case got.Cause != 0 && (w.nothing && !w.blocking || r.Restart) && e.readyOf(got) > w.c.since && !w.c.whole:
 		return learned, "a child became ready while it looked"
-	case got.Cause != 0 && b != nil && !w.c.whole && e.couldBeFirst(w, b):
-		return learned, "several children became ready while it waited"
+	case got.Cause != 0 && b != nil && e.couldBeFirst(w, b):
+		return learned, "several children are ready, and the log does not order them"
 	case b != nil && b.stopping != 0 && w.cause == axprocess.Stopped:
 		e.stopped(b, b.stopping)
 		if right() {
@@ -212,13 +212,27 @@ func (e *engine) excuse(w *waiting, got axprocess.WaitResult, err error) (verdic
 		return learned, "the child was born before the log begins"
 	case b != nil && (b.left || !b.appeared) && w.child > 0:
 		return learned, "the child is not followed by the log"
-	case err != nil && b != nil && b.p.Parent() != nil && e.byTable[b.p.Parent().PID()].doomed && b.p.IsZombie():
+	case b != nil && b.p.IsZombie() && e.comesEarly(w, b):
 		return learned, "its parent is ending, and the log does not show when"
 	}
 	if e.hasten(w.c, right) {
 		return learned, raceReason
 	}
 	return differs, ""
+}
+
+// comesEarly says whether a child may have been passed on to a wait's caller by a
+// parent that has no exit line yet.
+func (e *engine) comesEarly(w *waiting, b *proc) bool {
+	parent := b.p.Parent()
+	if parent == nil || parent == w.p.p || !e.byTable[parent.PID()].ending() || e.reaperOf(parent) != w.p.p {
+		return false
+	}
+	code, cause := b.p.ExitCode()&0xff, axprocess.Exited
+	if b.life.Signal != 0 {
+		code, cause = int32(b.life.Signal), axprocess.Killed
+	}
+	return w.cause == 0 || w.code == code && (w.cause == cause || isKill(w.cause) && isKill(cause))
 }
 
 // childOf returns the child that the log says was returned.
@@ -252,14 +266,12 @@ func (e *engine) couldBeFirst(w *waiting, b *proc) bool {
 	}
 	from := max(w.c.since, b.ready)
 	for child := range w.p.p.AllChildren() {
-		if child == b.p {
-			return true
-		}
-		if q := e.byTable[child.PID()]; q != nil && q.ready <= from && e.matches(w, q) && e.isReady(w, q) {
+		q := e.byTable[child.PID()]
+		if q != nil && q != b && q.ready <= from && q.joined[1] <= b.joined[0] && e.matches(w, q) && e.isReady(w, q) {
 			return false // it was there, and older
 		}
 	}
-	return false
+	return true
 }
 
 // matches says whether a wait is for a child.

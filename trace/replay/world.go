@@ -72,7 +72,7 @@ func (e *engine) infer(tid int32, first *event) (t told) {
 }
 
 // value takes what a call tells, unless an option says it.
-func (e *engine) value(what, flag string, option int32, c *call) axprocess.PID {
+func (e *engine) value(what, flag string, option int32, c *call, r role) axprocess.PID {
 	switch {
 	case option != 0:
 		e.assume(what, fmt.Sprint(option), flag)
@@ -81,6 +81,12 @@ func (e *engine) value(what, flag string, option int32, c *call) axprocess.PID {
 		c.judged = true // it tells, and proves nothing
 		e.assume(what, fmt.Sprint(c.result.Value), fmt.Sprintf("line %d: %s", c.until, c.op))
 		return axprocess.PID(c.result.Value)
+	case c != nil && c.result.Value == 0:
+		c.judged = true
+		e.assume(what, "outside of strace's pid namespace", fmt.Sprintf("line %d: %s", c.until, c.op))
+		p := e.fresh()
+		e.top.from[r][p] = hidden
+		return p
 	}
 	return e.fresh()
 }
@@ -102,9 +108,9 @@ func (e *engine) root(ev *event) *thread {
 	if first {
 		who, o = "the first process", e.opt
 	}
-	parent := e.value("parent of "+who, "--parent", o.Parent, tells.ppid)
-	pgid := e.value("group of "+who, "--pgid", o.PGID, tells.pgid)
-	sid := e.value("session of "+who, "--sid", o.SID, tells.sid)
+	parent := e.value("parent of "+who, "--parent", o.Parent, tells.ppid, asProcess)
+	pgid := e.value("group of "+who, "--pgid", o.PGID, tells.pgid, asGroup)
+	sid := e.value("session of "+who, "--sid", o.SID, tells.sid, asSession)
 	rec := axprocess.ProcessRecord{PID: num, PPID: parent, PGID: pgid, SID: sid, Data: p, Forked: !e.world.middle,
 		Threads: []axprocess.ThreadRecord{{TID: num, Data: h}}}
 	if err := e.enter(first, rec); err != nil {
@@ -232,7 +238,7 @@ func (e *engine) finishReport() {
 		}
 	}
 	if init := e.t.Init(); init != nil && !told["who gets orphans"] {
-		if n := e.top.number(init.PID(), asProcess); n != 0 {
+		if n := e.top.number(init.PID(), asProcess); n > 0 {
 			e.assume("who gets orphans", fmt.Sprint(n), "an orphan's getppid")
 		} else {
 			e.assume("who gets orphans", "no number", "nothing in the log")
@@ -249,11 +255,11 @@ func (e *engine) finishReport() {
 func (e *engine) lastWords(p *proc) {
 	if p.p.State() != axprocess.Freed {
 		if parent := p.p.Parent(); parent != nil {
-			p.life.PPID = axprocess.PID(e.top.number(parent.PID(), asProcess))
+			p.life.PPID = axprocess.PID(max(0, e.top.number(parent.PID(), asProcess)))
 		}
 	}
-	p.life.PGID = axprocess.PID(e.top.number(p.p.Group().PGID(), asGroup))
-	p.life.SID = axprocess.PID(e.top.number(p.p.Session().SID(), asSession))
+	p.life.PGID = axprocess.PID(max(0, e.top.number(p.p.Group().PGID(), asGroup)))
+	p.life.SID = axprocess.PID(max(0, e.top.number(p.p.Session().SID(), asSession)))
 	if p.tid != 0 && p.tid < unnumbered {
 		p.life.PID = axprocess.PID(p.tid)
 	}

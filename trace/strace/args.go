@@ -187,8 +187,11 @@ func Pid(arg []byte) (n int64, outside int32, ok bool) {
 	return n, outside, ok && len(rest) == 0
 }
 
-// Int reads a plain number.
+// Int reads a plain number, which strace may have commented.
 func Int(arg []byte) (int64, bool) {
+	if at := bytes.Index(arg, []byte(" /* ")); at > 0 && bytes.HasSuffix(arg, []byte(" */")) {
+		arg = arg[:at]
+	}
 	arg, negative := bytes.CutPrefix(arg, []byte("-"))
 	n, rest, ok := number(arg)
 	if negative {
