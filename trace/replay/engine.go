@@ -70,6 +70,7 @@ type engine struct {
 	open    []*call // that matter and have not ended, in the order of their beginnings
 	clock   int64   // moves with each change
 	busy    bool    // hastening already
+	doubts  []*doubt
 	shown   map[strace.Op]bool
 	signals bool            // the log shows signals
 	creds   bool            // somebody has changed who may signal whom
