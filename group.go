@@ -295,8 +295,8 @@ func (p *Process) Setpgid(pid, pgid PID) error {
 	if err := s.mayCall(op, p); err != nil {
 		return err
 	}
-	if pgid < 0 {
-		return refuse(op, p.pid, syscall.EINVAL, "pgid %d is below 0", pgid)
+	if pgid < 0 || pgid == 0 && pid < 0 {
+		return refuse(op, p.pid, syscall.EINVAL, "pgid %d is below 0", min(pid, pgid))
 	}
 	pid, pgid = s.setpgidNumbers(p, pid, pgid)
 	q, err := s.setpgidTarget(op, p, pid)

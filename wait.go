@@ -292,16 +292,27 @@ func (s *state) poll(at slab.Index, h *Thread, w *want) (found WaitResult, some 
 	if !w.takesAll() {
 		match = func(r *row) bool { return w.matches(r) }
 	}
-	r := s.rows.At(at)
-	s.broods(r, h, func(b *brood) bool {
+	s.searched(at, h, w, func(b *brood) bool {
 		ready, cause := s.oldestReady(at, b, w, match)
 		if ready != 0 {
 			found, some = s.take(ready, cause, w.opts), true
-			return false
 		}
-		return w.opts&WNOTHREAD == 0
+		return ready == 0
 	})
 	return found, some || s.hasMatch(at, h, w)
+}
+
+// searched calls do for each list of children that a wait by h looks into, until
+// it says false: with WNOTHREAD only h's own, which may be none.
+func (s *state) searched(at slab.Index, h *Thread, w *want, do func(*brood) bool) {
+	switch r := s.rows.At(at); {
+	case w.opts&WNOTHREAD == 0:
+		s.broods(r, h, do)
+	case h.owns() == nil:
+		do(&r.brood)
+	case h.brood != nil:
+		do(h.brood)
+	}
 }
 
 // oldestReady finds the child of one list that became a child first among those
@@ -330,11 +341,11 @@ func (s *state) oldestReady(parent slab.Index, b *brood, w *want, match func(*ro
 // hasMatch says whether some child matches that may become ready.
 func (s *state) hasMatch(at slab.Index, h *Thread, w *want) bool {
 	none := true
-	s.broods(s.rows.At(at), h, func(b *brood) bool {
+	s.searched(at, h, w, func(b *brood) bool {
 		none = s.children(b, func(_ slab.Index, r *row) bool {
 			return !(w.matches(r) && w.mayCome(r))
 		})
-		return none && w.opts&WNOTHREAD == 0
+		return none
 	})
 	return !none
 }

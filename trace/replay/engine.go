@@ -65,16 +65,17 @@ type engine struct {
 	unknown axprocess.PID
 	world   world
 
-	threads map[int32]*thread // by the log's number
-	byTable map[axprocess.PID]*proc
-	open    []*call // that matter and have not ended, in the order of their beginnings
-	clock   int64   // moves with each change
-	busy    bool    // hastening already
-	doubts  []*doubt
-	shown   map[strace.Op]bool
-	signals bool            // the log shows signals
-	creds   bool            // somebody has changed who may signal whom
-	gone    [1 << 16]uint64 // numbers that processes of the log went by and that are forgotten
+	threads  map[int32]*thread // by the log's number
+	byTable  map[axprocess.PID]*proc
+	open     []*call // that matter and have not ended, in the order of their beginnings
+	clock    int64   // moves with each change
+	busy     bool    // hastening already
+	doubts   []*doubt
+	shown    map[strace.Op]bool
+	signals  bool            // the log shows signals
+	creds    bool            // somebody has changed who may signal whom
+	followed bool            // some child that was forked has a line
+	gone     [1 << 16]uint64 // numbers that processes of the log went by and that are forgotten
 }
 
 // proc is a process of the log, or of the world around it.
@@ -83,10 +84,11 @@ type proc struct {
 	ns       *namespace
 	tid      int32 // the log's number
 	life     *Life
-	outside  bool // not in the log
-	appeared bool // it has a line
-	older    bool // it lived before the log began, and may have children that it doesn't show
-	left     bool // strace has let go of it
+	outside  bool  // not in the log
+	appeared bool  // it has a line
+	older    bool  // it lived before the log began, and may have children that it doesn't show
+	left     bool  // strace has let go of it
+	phantom  *proc // a child from before the log, whose number is not known yet
 
 	codes    []int32          // given to exit_group
 	fatal    axprocess.Signal // a signal that may have been fatal, unless it acts again
@@ -210,7 +212,10 @@ func (e *engine) replay(ev *event) {
 			return
 		}
 	}
-	h.proc.appeared = true
+	if !h.proc.appeared {
+		h.proc.appeared = true
+		e.followed = e.followed || h.proc.life.StartedBy != 0
+	}
 	switch ev.kind {
 	case evBegin:
 		e.begin(h, ev.call)

@@ -126,10 +126,16 @@ func (e *engine) same(ns *namespace, logged int64, outside int32, want axprocess
 	}
 	if outside != 0 {
 		if n := e.top.number(want, r); n != 0 {
-			if n == outside && ns.up != nil {
+			if n != outside {
+				return differs
+			}
+			if inner := ns.number(want, r); inner != 0 {
+				return asVerdict(int64(inner) == logged)
+			}
+			if ns.up != nil {
 				ns.bind(int32(logged), want, r)
 			}
-			return asVerdict(n == outside)
+			return agrees
 		}
 		e.top.bind(outside, want, r)
 		ns.bind(int32(logged), want, r)

@@ -208,9 +208,9 @@ func (e *engine) excuse(w *waiting, got axprocess.WaitResult, err error) (verdic
 		if right() {
 			return agrees, ""
 		}
-	case w.child > 0 && b == nil && w.p.older && !e.known(w.p.ns, w.child):
+	case w.p.older && b == nil && e.olderChild(w, err):
 		return learned, "the child was born before the log begins"
-	case b != nil && (b.left || !b.appeared) && w.child > 0:
+	case b != nil && (b.left || !b.appeared) && w.child > 0, !e.followed && w.p.life.StartedBy == 0 && e.rep.Processes > 1:
 		return learned, "the child is not followed by the log"
 	case b != nil && b.p.IsZombie() && e.comesEarly(w, b):
 		return learned, "its parent is ending, and the log does not show when"
@@ -219,6 +219,33 @@ func (e *engine) excuse(w *waiting, got axprocess.WaitResult, err error) (verdic
 		return learned, raceReason
 	}
 	return differs, ""
+}
+
+// olderChild says whether a wait's result shows a child that is older than the log,
+// and enters it: who waits has a child that nothing is known of but that.
+func (e *engine) olderChild(w *waiting, err error) bool {
+	if w.child > 0 && !e.known(w.p.ns, w.child) {
+		if q := w.p.phantom; q != nil {
+			q.p.GroupKill(axprocess.SIGKILL, false)
+			q.p.Free()
+			w.p.phantom = nil
+			e.changed()
+		}
+		return true
+	}
+	r := &w.c.result
+	if err == nil || refusal(err).errno != syscall.ECHILD || !w.nothing && !r.Restart || w.p.phantom != nil || w.pid > 0 && !w.waitid {
+		return false
+	}
+	q := &proc{ns: w.p.ns, outside: true}
+	built, err := w.c.thread.h.Fork(e.fresh()).Data(q).Build()
+	if err != nil {
+		return false
+	}
+	q.p, w.p.phantom = built, q
+	e.byTable[built.PID()] = q
+	e.changed()
+	return true
 }
 
 // comesEarly says whether a child may have been passed on to a wait's caller by a
@@ -246,7 +273,7 @@ func (e *engine) childOf(w *waiting) *proc {
 	} else {
 		pid, ok = w.p.ns.table(int32(w.child), asProcess)
 	}
-	if q := e.byTable[pid]; ok && q != nil && q.p.State() != axprocess.Freed {
+	if q := e.byTable[pid]; ok && q != nil && q.life != nil && q.p.State() != axprocess.Freed {
 		return q
 	}
 	return nil
