@@ -435,7 +435,7 @@ func TestNamespaceGroupsAndTerminal(t *testing.T) {
 		t.Error("not in one group")
 	}
 	x.errno(syscall.ESRCH, a.Setpgid(b.PID(), 0))
-	x.errno(syscall.ESRCH, a.Setpgid(-2, 0))
+	x.errno(syscall.EINVAL, a.Setpgid(-2, 0)) // pgid 0 means pid first
 	x.errno(syscall.EPERM, a.Setpgid(3, b.PID()))
 	x.errno(syscall.EINVAL, a.Setpgid(3, -1))
 	x.errno(syscall.ESRCH, errOf(a.SetForeground(term, b.PID())))
