@@ -282,8 +282,8 @@ func (s *state) mayRevive(op string, p *Process, g *ProcessGroup) *Error {
 
 // Setpgid moves the process pid (0: the caller; or a child of the caller that has
 // not exec'd) to group pgid (0: of pid's own number), making the group if the
-// numbers are equal. In this order: EINVAL for pgid < 0, ESRCH for no such
-// process, EINVAL for a thread that is no leader, EPERM for a child in another
+// numbers are equal. In this order: EINVAL for pgid < 0 (or 0, if pid is), ESRCH for
+// no such process, EINVAL for a thread that is no leader, EPERM for a child in another
 // session, EACCES for one that has exec'd, ESRCH for any other process, EPERM for
 // a session leader, EPERM for a group that is not in the caller's session. O(1).
 // (setpgid(2); semantics 4.2.)
