@@ -19,9 +19,9 @@ const lookFor = p => (p.pid + " " + p.comm + " " + (p.args || []).join(" ")).toL
 const texts = all.map(lookFor);
 
 function span(us) {
-  if (us >= 60e6) return Math.floor(us / 60e6) + " min " + ((us % 60e6) / 1e6).toFixed(1) + " s";
-  if (us >= 1e6) return (us / 1e6).toFixed(3) + " s";
-  if (us >= 1e3) return (us / 1e3).toFixed(2) + " ms";
+  if (us >= 60e6) return Math.floor(us / 60e6) + " min " + +((us % 60e6) / 1e6).toFixed(1) + " s";
+  if (us >= 1e6) return +(us / 1e6).toFixed(3) + " s";
+  if (us >= 1e3) return +(us / 1e3).toFixed(2) + " ms";
   return us + " µs";
 }
 function ending(p) {
@@ -153,6 +153,7 @@ function show(p) {
 function select(p) {
   selected = p;
   details.hidden = p < 0;
+  history.replaceState(null, "", p < 0 ? "#" : "#" + p + "/" + all[p].pid); // a link to this page shows it again
   if (p >= 0) {
     tell(p);
     const top = rowOf[p] * ROW;
@@ -276,3 +277,5 @@ $("counts").textContent = [life.outcome, span(life.length), count(all.length, "p
   count(all.filter(p => p.left).length, "left behind", "left behind"),
   life.lost < 0 ? "what was missed can't be known" : life.lost ? life.lost + " missed" : "nothing missed"].filter(Boolean).join(" · ");
 rebuild();
+const [linked] = location.hash.slice(1).split("/");
+if (linked !== "" && all[linked]) show(+linked);

@@ -34,6 +34,7 @@ var verbs = []func(*app) *cobra.Command{
 	treeCommand,
 	checkCommand,
 	replayCommand,
+	watchCommand,
 	manCommand,
 }
 
@@ -51,7 +52,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := rootCommand(a)
 	root.SetArgs(args)
 	verb, err := root.ExecuteC()
-	if ferr := buffered.Flush(); err == nil && ferr != nil {
+	if ferr := a.out.flush(); err == nil && ferr != nil {
 		err = ferr
 	}
 	var code exitCode
