@@ -39,6 +39,7 @@ type Snapshot struct {
 	// Untold is why what /proc doesn't tell is missing: nil if it was asked for
 	// and read. Without it no process is entered as a subreaper.
 	Untold error
+	root   string // of the /proc that was read
 }
 
 // Omission is something about a process that the table lacks.
@@ -113,7 +114,7 @@ func Read(opts Options) (*Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Snapshot{Untold: src.readUntold()}
+	s := &Snapshot{Untold: src.readUntold(), root: opts.Root}
 	s.readClock(opts.Root)
 	if name, err := os.ReadFile(filepath.Join(opts.Root, "sys/kernel/hostname")); err == nil {
 		s.Host = string(bytes.TrimSpace(name))

@@ -32,6 +32,8 @@ func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
 // of its name.
 var verbs = []func(*app) *cobra.Command{
 	treeCommand,
+	whyCommand,
+	whatifCommand,
 	checkCommand,
 	replayCommand,
 	watchCommand,
