@@ -193,8 +193,8 @@ func printOutcome(out output, o *explain.Outcome) error {
 	for _, m := range o.Moved {
 		p.item("moves", fmt.Sprintf("%s from group %d to %d, session %d", process(int(m.PID), m.Comm), m.From, m.To, m.SID))
 	}
-	printLives(&p, "group", o.Groups)
-	printLives(&p, "session", o.Sessions)
+	printSpans(&p, "group", o.Groups)
+	printSpans(&p, "session", o.Sessions)
 	for _, t := range o.Terminals {
 		p.item("terminal", fmt.Sprintf("session %d gives up %s: %s", t.SID, t.Name, t.Reason))
 	}
@@ -224,7 +224,7 @@ func endWords(e explain.End) string {
 	return words
 }
 
-func printLives(p *paragraphs, what string, l explain.Life) {
+func printSpans(p *paragraphs, what string, l explain.Life) {
 	for _, n := range l.Made {
 		p.item(what, fmt.Sprintf("%d begins", n))
 	}
