@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -129,7 +130,7 @@ func (s *proc) process(pid axprocess.PID) (found, error) {
 		}
 	}
 	var buf [statSize]byte
-	line, err := readSmall(s.root+"/"+strconv.Itoa(int(pid))+"/stat", buf[:])
+	line, err := readSmall(s.dir(pid)+"/stat", buf[:])
 	if err != nil {
 		return found{}, gone(err)
 	}
@@ -270,20 +271,42 @@ func (s *proc) addArgs(f *found, files procfs.Proc) error {
 	if f.info.Kernel || f.record.Zombie {
 		return nil
 	}
+	dir := s.dir(f.record.PID)
 	if f.record.LeaderExited {
-		thread, err := files.Thread(int(f.record.Threads[0].TID))
+		tid := int(f.record.Threads[0].TID)
+		thread, err := files.Thread(tid)
 		if err != nil {
 			return nil // that thread has ended; the next look may find another
 		}
-		files = thread
+		files, dir = thread, dir+"/task/"+strconv.Itoa(tid)
 	}
-	args, err := files.CmdLine()
+	var buf [cmdlineSize]byte
+	text, err := readSmall(dir+"/cmdline", buf[:])
+	switch {
+	case err == nil && len(text) < len(buf):
+		f.info.Args = splitArgs(text)
+		return nil
+	case err == nil:
+		f.info.Args, err = files.CmdLine() // a long one
+	}
 	if err != nil && gone(err) != errEnded {
 		return err
 	}
-	f.info.Args = args
 	return nil
 }
+
+// cmdlineSize is more than most command lines take.
+const cmdlineSize = 1024
+
+// splitArgs takes a command line apart: each argument ends with a 0.
+func splitArgs(text []byte) []string {
+	if len(text) == 0 {
+		return nil
+	}
+	return strings.Split(strings.TrimRight(string(text), "\x00"), "\x00")
+}
+
+func (s *proc) dir(pid axprocess.PID) string { return s.root + "/" + strconv.Itoa(int(pid)) }
 
 func addUsers(f *found, files procfs.Proc) error {
 	status, err := files.NewStatus()

@@ -225,6 +225,7 @@ func TestSaved(t *testing.T) {
 	root := saved(t, map[string]string{
 		"uptime": "500.00 1.0\n", "stat": "cpu 1\nbtime 1700000000\n", "sys/kernel/hostname": "elsewhere\n",
 		"1/stat": line(1, 0, 1, 1, "S", 1, 10), "1/cmdline": "init\x00--all\x00",
+		"14/stat": line(14, 1, 1, 1, "S", 1, 210), "14/cmdline": "long\x00" + strings.Repeat("x", 5000) + "\x00end\x00", "14/status": "Uid:\t0\t0\t0\t0\n",
 		"1/status": "Name:\tinit\nUid:\t0\t1000\t0\t0\nNSpid:\t1\t7\n",
 		"7/stat":   line(7, 1, 7, 7, "Z", 3, 100), "7/task/7/stat": line(7, 1, 7, 7, "Z", 3, 100),
 		"7/task/9/stat": line(9, 1, 7, 7, "S", 3, 130), "7/task/8/stat": line(8, 1, 7, 7, "t", 3, 120),
@@ -254,6 +255,9 @@ func TestSaved(t *testing.T) {
 	if Of(seven).State != LeaderExited || fmt.Sprint(Of(seven).Args) != "[worker]" || len(seven.Threads()) != 2 ||
 		seven.Threads()[0].TID() != 8 || OfThread(seven.Threads()[0]).State != Traced {
 		t.Errorf("process 7: %+v, threads %v", Of(seven), seven.Threads())
+	}
+	if long := Of(s.Table.Process(14)).Args; len(long) != 3 || len(long[1]) != 5000 || long[2] != "end" {
+		t.Errorf("process 14: %d arguments", len(long))
 	}
 	if term := seven.Terminal(); term != nil || s.Table.Process(1).Terminal() == nil || s.Table.Process(1).Terminal().Data() != one.TTY ||
 		s.Table.Process(1).Terminal().Foreground() != 7 {

@@ -225,10 +225,10 @@ func parseChange(b []byte) (c Change, from origin, ok bool) {
 // ended, or is a thread of the kernel.
 func Args(pid axprocess.PID) []string {
 	text, err := os.ReadFile(fmt.Sprintf("%s/%d/cmdline", Root, pid))
-	if err != nil || len(text) == 0 {
+	if err != nil {
 		return nil
 	}
-	return strings.Split(strings.TrimRight(string(text), "\x00"), "\x00")
+	return splitArgs(text)
 }
 
 // Comm returns the name of a process of this host, "" if there is none any more.
