@@ -221,6 +221,7 @@ func (l *Live) statusWords(pid, status int) string {
 type stat struct {
 	state                      string
 	ppid, pgid, sid, tty, fore int
+	threads                    string // how many, a zombie leader among them
 	start                      string
 }
 
@@ -237,7 +238,7 @@ func readStat(pid, tid int) (s stat, err error) {
 	if len(f) < 20 {
 		return s, fmt.Errorf("%s has %d fields", path, len(f))
 	}
-	s.state, s.start = f[0], f[19]
+	s.state, s.threads, s.start = f[0], f[17], f[19]
 	for i, to := range []*int{&s.ppid, &s.pgid, &s.sid, &s.tty, &s.fore} {
 		if *to, err = strconv.Atoi(f[i+1]); err != nil {
 			return s, err
@@ -254,25 +255,10 @@ func (l *Live) seen(p *liveProcess, st stat) (Seen, error) {
 			s.Foreground = l.host(st.fore)
 		}
 	}
-	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", p.pid))
+	threads, err := l.threads(p, st)
 	if err != nil {
 		return s, err
 	}
-	var threads []string
-	for _, task := range tasks {
-		tid, err := strconv.Atoi(task.Name())
-		if err != nil {
-			return s, err
-		}
-		t, err := readStat(p.pid, tid)
-		if err != nil {
-			return s, err
-		}
-		if t.state != "Z" && t.state != "X" {
-			threads = append(threads, l.host(tid))
-		}
-	}
-	slices.Sort(threads)
 	s.Threads = strings.Join(threads, ",")
 	switch {
 	case st.state == "Z" && len(threads) > 0:
@@ -283,4 +269,33 @@ func (l *Live) seen(p *liveProcess, st stat) (Seen, error) {
 		s.State = Stopped
 	}
 	return s, nil
+}
+
+// threads returns the names of the live threads of a process, ascending.
+func (l *Live) threads(p *liveProcess, st stat) (names []string, err error) {
+	if st.threads == "1" { // most: no need to look further
+		if st.state != "Z" && st.state != "X" {
+			names = []string{l.host(p.pid)}
+		}
+		return names, nil
+	}
+	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", p.pid))
+	if err != nil {
+		return nil, err
+	}
+	for _, task := range tasks {
+		tid, err := strconv.Atoi(task.Name())
+		if err != nil {
+			return nil, err
+		}
+		t, err := readStat(p.pid, tid)
+		if err != nil {
+			return nil, err
+		}
+		if t.state != "Z" && t.state != "X" {
+			names = append(names, l.host(tid))
+		}
+	}
+	slices.Sort(names)
+	return names, nil
 }

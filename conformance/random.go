@@ -1,0 +1,376 @@
+package conformance
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"axprocess"
+)
+
+// This file is about random stories: steps that can be taken now are drawn one
+// after the other and acted on both sides.
+//
+// What the kernel leaves open is not drawn, or ends the story:
+//   - when several processes that have children end in one step, their children
+//     reach the reaper in either order: the story ends there, and is counted as
+//     unordered if the two sides part;
+//   - of two blocked waits of one process either may be given a child: a process
+//     has one blocked wait at most;
+//   - a vfork parent that sleeps in the kernel is not stopped or looked at: the
+//     child execs or exits at once.
+
+// Tally counts what a run of random stories has done.
+type Tally struct {
+	Stories, Steps int
+	Unordered      int // stories that ended in what the kernel leaves open, and parted there
+	Disturbed      int // stories that failed once and passed when they were acted again
+}
+
+// Add adds another run's counts.
+func (t *Tally) Add(other Tally) {
+	t.Stories += other.Stories
+	t.Steps += other.Steps
+	t.Unordered += other.Unordered
+	t.Disturbed += other.Disturbed
+}
+
+// Random acts random stories, all determined by seed, until steps have been taken.
+// It returns a *Difference, shortened, if the two sides part twice.
+func Random(p *Program, seed uint64, steps int) (tally Tally, err error) {
+	for n := uint64(0); tally.Steps < steps; n++ {
+		rng := rand.New(rand.NewPCG(seed, n))
+		story, ordered, err := improvise(p, rng, fmt.Sprintf("random %d/%d", seed, n))
+		tally.Stories++
+		tally.Steps += len(story.Steps)
+		switch {
+		case err == nil:
+		case !ordered:
+			tally.Unordered++
+		case Act(story, p, true) == nil:
+			tally.Disturbed++
+		default:
+			return tally, Shorten(story, p, err)
+		}
+	}
+	return tally, nil
+}
+
+// maxLength is the most steps that a random story takes.
+const maxLength = 60
+
+// improvise makes and acts one story. ordered says whether all of it was.
+func improvise(p *Program, rng *rand.Rand, name string) (story Story, ordered bool, err error) {
+	story = Story{Name: name}
+	table, err := NewTable(true)
+	if err != nil {
+		return story, true, err
+	}
+	defer table.Close()
+	live, err := NewLive(p, true)
+	if err != nil {
+		return story, true, err
+	}
+	defer live.Close()
+	g := &generator{rng: rng, table: table}
+	for len(story.Steps) < maxLength {
+		for _, step := range g.next() {
+			step.Line = len(story.Steps) + 1
+			before := table.parents()
+			story.Steps = append(story.Steps, step)
+			what, err := both(table, live, step)
+			ordered := table.ended(before) < 2
+			if err != nil {
+				return story, ordered, err
+			}
+			if what != "" {
+				return story, ordered, &Difference{story, len(story.Steps) - 1, what}
+			}
+			if !ordered {
+				return story, false, nil
+			}
+		}
+	}
+	return story, true, nil
+}
+
+// parents returns the processes that live and have children.
+func (t *Table) parents() (all []*axprocess.Process) {
+	for _, p := range t.processes {
+		if p.State() < axprocess.Zombie && len(p.Children()) > 0 {
+			all = append(all, p.Process)
+		}
+	}
+	return all
+}
+
+// ended counts those that have ended since.
+func (t *Table) ended(parents []*axprocess.Process) (n int) {
+	for _, p := range parents {
+		if p.State() >= axprocess.Zombie {
+			n++
+		}
+	}
+	return n
+}
+
+// Shorten looks for a shorter story in which the two sides still part, by leaving
+// steps out, and returns the difference there. It takes a minute at most.
+func Shorten(s Story, p *Program, found error) error {
+	var difference *Difference
+	if !errors.As(found, &difference) {
+		return found
+	}
+	s.Steps = s.Steps[:difference.Step+1]
+	end := time.Now().Add(time.Minute)
+	for i := len(s.Steps) - 2; i >= 0 && time.Now().Before(end); i-- {
+		shorter := Story{Name: s.Name, Steps: slices.Delete(slices.Clone(s.Steps), i, i+1)}
+		var d *Difference
+		if err := Act(shorter, p, true); errors.As(err, &d) {
+			s.Steps = shorter.Steps[:d.Step+1]
+			difference = &Difference{s, d.Step, d.What}
+			i = min(i, len(s.Steps)-1)
+		}
+	}
+	return fmt.Errorf("%w\nthe story, shortened:\n%s", difference, s)
+}
+
+// generator draws steps that can be taken in a table as it is.
+type generator struct {
+	rng     *rand.Rand
+	table   *Table
+	born    int
+	waiting []string // actors in calls that block
+}
+
+// The most processes and threads of a process in a random world.
+const (
+	maxProcesses = 9
+	maxThreads   = 3
+)
+
+// next draws what happens next: first the calls that have returned, then one new
+// thing, which may be some steps.
+func (g *generator) next() []Step {
+	if name := g.returned(); name != "" {
+		return []Step{{Actor: name, Verb: "returns"}}
+	}
+	for {
+		var actors []string
+		for name := range g.table.actors {
+			if g.table.CanAct(name) {
+				actors = append(actors, name)
+			}
+		}
+		slices.Sort(actors)
+		if steps := g.draw(actors[g.rng.IntN(len(actors))]); steps != nil {
+			return steps
+		}
+	}
+}
+
+// returned finds an actor whose call has returned since; those that have ended in
+// a call are forgotten.
+func (g *generator) returned() string {
+	g.waiting = g.waiting[:0]
+	for name, a := range g.table.actors {
+		if a.waiting == nil || a.still() {
+			continue
+		}
+		if a.IsExited() {
+			<-a.waiting
+			a.cancel()
+			a.waiting = nil
+			continue
+		}
+		if a.runs() {
+			g.waiting = append(g.waiting, name)
+		}
+	}
+	if len(g.waiting) == 0 {
+		return ""
+	}
+	slices.Sort(g.waiting)
+	return g.waiting[0]
+}
+
+func (g *generator) one(of ...string) string { return of[g.rng.IntN(len(of))] }
+
+// process draws the name of a process, ended ones among them.
+func (g *generator) process() string {
+	return g.table.processes[g.rng.IntN(len(g.table.processes))].name
+}
+
+// alive draws the name of a process that is not freed; the init at worst.
+func (g *generator) alive() string {
+	for range 4 {
+		if p := g.table.processes[g.rng.IntN(len(g.table.processes))]; p.State() < axprocess.Freed {
+			return p.name
+		}
+	}
+	return "init"
+}
+
+func (g *generator) newName() string {
+	g.born++
+	return fmt.Sprintf("p%d", g.born)
+}
+
+var (
+	quietSignals = []string{"SIGUSR1", "SIGUSR2", "SIGCHLD", "SIGTERM", "SIGHUP", "SIGTTIN", "SIGTTOU", "SIGTSTP", "SIGCONT", "SIGURG"}
+	sentSignals  = []string{"0", "SIGKILL", "SIGSTOP", "SIGCONT", "SIGCONT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGTSTP", "SIGTTIN", "SIGCHLD"}
+)
+
+// draw draws what an actor does, or nil for nothing.
+func (g *generator) draw(actor string) []Step {
+	a := g.table.actors[actor]
+	p := a.Process()
+	step := func(verb string, args ...string) []Step {
+		return []Step{{Actor: actor, Verb: verb, Args: args}}
+	}
+	switch n := g.rng.IntN(100); {
+	case n < 22:
+		return g.drawFork(actor)
+	case n < 28:
+		if len(p.Threads()) < maxThreads {
+			return step("clone", g.newName())
+		}
+		return nil
+	case n < 34:
+		if p.IsInit() {
+			return nil
+		}
+		return step(g.one("exit", "exit_group"), fmt.Sprint(g.rng.IntN(300)))
+	case n < 36:
+		return step("exec")
+	case n < 40:
+		return step("setsid")
+	case n < 48:
+		return step("setpgid", g.one("0", g.alive(), g.process()), g.one("0", g.alive(), g.process()))
+	case n < 52:
+		return step(g.one("getpgid", "getsid"), g.one("0", g.process(), g.process()))
+	case n < 53:
+		return step("getppid")
+	case n < 57:
+		return step("subreaper", g.one("on", "on", "off"))
+	case n < 60:
+		return step("pdeathsig", g.one("0", "SIGKILL", "SIGTERM", "SIGUSR1", "SIGSTOP"))
+	case n < 74:
+		return g.drawWait(actor)
+	case n < 88:
+		return g.drawKill(actor)
+	case n < 92:
+		return step(g.one("block", "block", "unblock"), g.one(quietSignals...))
+	}
+	return g.drawAction(actor)
+}
+
+func (g *generator) drawFork(actor string) []Step {
+	alive := 0
+	for _, p := range g.table.processes {
+		if p.State() < axprocess.Freed {
+			alive++
+		}
+	}
+	if alive >= maxProcesses {
+		return nil
+	}
+	name := g.newName()
+	args := []string{name}
+	switch g.rng.IntN(12) {
+	case 0:
+		args = append(args, "parent")
+	case 1:
+		args = append(args, g.one("exit=0", "exit=SIGUSR1", "exit=SIGURG"))
+	case 2:
+		letsGo := Step{Actor: name, Verb: "exec"}
+		if g.rng.IntN(2) == 0 {
+			letsGo = Step{Actor: name, Verb: "exit_group", Args: []string{"7"}}
+		}
+		return []Step{{Actor: actor, Verb: "fork", Args: append(args, "vfork")}, letsGo}
+	}
+	return []Step{{Actor: actor, Verb: "fork", Args: args}}
+}
+
+func (g *generator) drawWait(actor string) []Step {
+	a := g.table.actors[actor]
+	kinds := []string{"WEXITED", "WEXITED", "WEXITED|WSTOPPED", "WSTOPPED", "WCONTINUED", "WEXITED|WSTOPPED|WCONTINUED"}
+	opts := ""
+	if g.rng.IntN(10) < 7 || g.othersWait(a.Process()) {
+		opts = "WNOHANG"
+	}
+	also := func(name string) {
+		if opts != "" {
+			opts += "|"
+		}
+		opts += name
+	}
+	if g.rng.IntN(6) == 0 {
+		also(g.one("__WALL", "__WCLONE", "__WNOTHREAD"))
+	}
+	child := g.alive()
+	if children := a.Process().Children(); len(children) > 0 && g.rng.IntN(3) > 0 {
+		child = g.table.name(children[g.rng.IntN(len(children))].PID())
+	}
+	if g.rng.IntN(2) == 0 {
+		if g.rng.IntN(3) == 0 {
+			also("WUNTRACED")
+		}
+		if g.rng.IntN(3) == 0 {
+			also("WCONTINUED")
+		}
+		if opts == "" {
+			opts = "0"
+		}
+		return []Step{{Actor: actor, Verb: "wait4", Args: []string{g.one("any", "any", "0", child, "-"+child), opts}}}
+	}
+	also(g.one(kinds...))
+	if g.rng.IntN(4) == 0 {
+		also("WNOWAIT")
+	}
+	of := g.one("P_ALL", "P_PID", "P_PGID")
+	return []Step{{Actor: actor, Verb: "waitid", Args: []string{of, child, opts}}}
+}
+
+// othersWait says whether a thread of the process is in a wait.
+func (g *generator) othersWait(p *axprocess.Process) bool {
+	for _, a := range g.table.actors {
+		if a.waiting != nil && a.Process() == p {
+			return true
+		}
+	}
+	return false
+}
+
+func (g *generator) drawKill(actor string) []Step {
+	sig := g.one(sentSignals...)
+	switch g.rng.IntN(8) {
+	case 0:
+		return []Step{{Actor: actor, Verb: "kill", Args: []string{g.one("0", "-"+g.alive()), sig}}}
+	case 1:
+		names := make([]string, 0, len(g.table.actors))
+		for name := range g.table.actors {
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		return []Step{{Actor: actor, Verb: "tkill", Args: []string{g.one(names...), sig}}}
+	case 2:
+		return []Step{{Actor: actor, Verb: "tgkill", Args: []string{g.alive(), g.alive(), sig}}}
+	}
+	return []Step{{Actor: actor, Verb: "kill", Args: []string{g.alive(), sig}}}
+}
+
+func (g *generator) drawAction(actor string) []Step {
+	args := []string{g.one(quietSignals...), g.one("default", "ignore", "handle")}
+	if args[0] == "SIGCHLD" {
+		switch g.rng.IntN(5) {
+		case 0:
+			args = append(args, "nocldwait")
+		case 1:
+			args = append(args, "nocldstop")
+		}
+	}
+	return []Step{{Actor: actor, Verb: "action", Args: args}}
+}

@@ -1,0 +1,49 @@
+package conformance
+
+import (
+	"os"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+)
+
+// seedVariable gives the seed of a failed run again.
+const seedVariable = "AXPROCESS_SEED"
+
+// TestRandomStories acts twenty thousand random steps on both sides, in two worlds
+// at a time. Under the race detector, which is for the driver, it takes fewer.
+func TestRandomStories(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("not run: needs root, for pid namespaces")
+	}
+	p := program(t)
+	seed := uint64(time.Now().UnixNano())
+	if text := os.Getenv(seedVariable); text != "" {
+		var err error
+		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	steps := 20_000
+	if testing.Short() {
+		steps = 2_000
+	}
+	t.Logf("%s=%d", seedVariable, seed)
+	const workers = 2
+	var tallies [workers]Tally
+	var errs [workers]error
+	var done sync.WaitGroup
+	for i := range workers {
+		done.Go(func() { tallies[i], errs[i] = Random(p, seed+uint64(i), steps/workers) })
+	}
+	done.Wait()
+	var all Tally
+	for i, err := range errs {
+		all.Add(tallies[i])
+		if err != nil {
+			t.Errorf("%s=%d: %v", seedVariable, seed+uint64(i), err)
+		}
+	}
+	t.Logf("%+v", all)
+}
