@@ -237,7 +237,7 @@ func (s *state) admit(b *ProcessBuilder, op string, p *Process, r *row, h *Threa
 // (kernel: copy_process, "p->exit_signal = current->group_leader->exit_signal").
 func (b *ProcessBuilder) exitLikeForker(child, forker *row) {
 	if forker.flags&flagOtherExit != 0 {
-		child.flags |= flagOtherExit
+		child.flags |= forker.flags & (flagOtherExit | flagParentExeced)
 		child.ext().exitSignal = forker.extra.exitSignal
 	}
 }

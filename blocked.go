@@ -1,7 +1,10 @@
 package axprocess
 
 import (
+	"cmp"
 	"context"
+	"maps"
+	"slices"
 	"syscall"
 
 	"axprocess/internal/slab"
@@ -27,6 +30,7 @@ type waiter struct {
 	list       *waitList
 	prev, next *waiter
 	done       chan struct{} // closed after the lock's release, once result or err is set
+	order      uint64        // ascending in the order of blocking
 	completed  bool          // guarded
 	result     WaitResult
 	err        error
@@ -75,6 +79,8 @@ func (s *state) block(w *waiter) {
 		x.waits.all = map[*waiter]struct{}{}
 	}
 	x.waits.all[w] = struct{}{}
+	s.blocked++
+	w.order = s.blocked
 	switch {
 	case w.byNumber():
 		child := w.child
@@ -180,6 +186,31 @@ func (s *state) offer(at slab.Index) bool {
 	s.complete(taker, WaitResult{}, nil)
 	taker.result = s.take(at, cause, opts)
 	return true
+}
+
+// lookAgain lets each blocked wait of a process look at all children, the oldest
+// wait first, after a step that has changed several at once. O(waits × children).
+func (s *state) lookAgain(at slab.Index) {
+	x := s.rows.At(at).extra
+	if x == nil || len(x.waits.all) == 0 {
+		return
+	}
+	byOrder := func(a, b *waiter) int { return cmp.Compare(a.order, b.order) }
+	for _, w := range slices.SortedFunc(maps.Keys(x.waits.all), byOrder) {
+		if w.completed {
+			continue // what it waited for was taken by one before it
+		}
+		look := w.want
+		look.opts |= WNOWAIT
+		if found, some := s.poll(at, w.thread, &look); found.Cause != 0 {
+			s.complete(w, found, nil)
+			if w.opts&WNOWAIT == 0 {
+				w.result, _ = s.poll(at, w.thread, &w.want)
+			}
+		} else if !some {
+			s.complete(w, WaitResult{}, w.noChild())
+		}
+	}
 }
 
 // childGone: what a freed child leaves behind are waits that nothing can

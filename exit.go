@@ -150,8 +150,9 @@ func (s *state) finishExit(at slab.Index, cause WaitCause) {
 		r.flags &^= flagLast
 		s.logEnd(EventExited, p, cause)
 	}
+	var zombies []slab.Index // among the children
 	if r.brood.first != 0 {
-		s.orphanChildren(at, r)
+		zombies = s.orphanChildren(at, r)
 	}
 	g := p.group.Load()
 	if g.stopped > 0 && r.parent != 0 && s.anchors(g, s.rows.At(r.parent).process) {
@@ -162,20 +163,40 @@ func (s *state) finishExit(at slab.Index, cause WaitCause) {
 		s.subreapers--
 	}
 	p.state.Store(uint32(Zombie) | uint32(cause)<<causeShift)
-	s.notifyEnd(at, r, false)
+	parent := r.parent
+	waits := s.notifyEnd(at, r, false)
+	if len(zombies) > 0 {
+		s.passZombies(parent, zombies)
+	} else if waits && !s.offer(at) {
+		s.childEnded(at)
+	}
+}
+
+// passZombies tells the reaper of the zombies that it has got. The waits of the
+// parent and of the reaper see the whole exit at once, and choose among all that
+// is ready then (kernel: exit_notify holds tasklist_lock all the while).
+func (s *state) passZombies(parent slab.Index, zombies []slab.Index) {
+	reaper := s.rows.At(zombies[0]).parent
+	for _, at := range zombies {
+		s.notifyEnd(at, s.rows.At(at), true)
+	}
+	if parent != 0 && parent != reaper {
+		s.lookAgain(parent)
+	}
+	s.lookAgain(reaper)
 }
 
 // notifyEnd tells the parent of a zombie that it can wait for it, or ends the
 // zombie at once where the parent never will: it ignores SIGCHLD or has
-// SA_NOCLDWAIT, and SIGCHLD is what the child would send (semantics 3.8; kernel:
-// do_notify_parent).
-func (s *state) notifyEnd(at slab.Index, r *row, adopted bool) {
+// SA_NOCLDWAIT, and SIGCHLD is what the child would send. It says whether the
+// parent's waits are to be shown it (semantics 3.8; kernel: do_notify_parent).
+func (s *state) notifyEnd(at slab.Index, r *row, adopted bool) (waits bool) {
 	if r.parent == 0 {
-		return // whoever is outside waits for it
+		return false // whoever is outside waits for it
 	}
 	p, parent := r.process, s.rows.At(r.parent)
 	sig := SIGCHLD
-	if r.flags&flagOtherExit != 0 {
+	if r.flags&(flagOtherExit|flagParentExeced) == flagOtherExit {
 		sig = r.extra.exitSignal
 	}
 	if sig == SIGCHLD && parent.flags&(flagIgnoresChild|flagNoChildWait) != 0 || parent.flags&flagLast != 0 {
@@ -186,7 +207,7 @@ func (s *state) notifyEnd(at slab.Index, r *row, adopted bool) {
 			p.state.Store(p.state.Load()&^(1<<causeShift-1) | uint32(Freed))
 		}
 		s.free(at, "its parent waits for no child")
-		return
+		return false
 	}
 	if !adopted {
 		s.pushZombie(&s.broodOf(r.parent, r.owner).zombies, at)
@@ -194,9 +215,7 @@ func (s *state) notifyEnd(at slab.Index, r *row, adopted bool) {
 	if sig != 0 {
 		s.postChild(parent, r, p.endInfo(sig), "a child has ended")
 	}
-	if !s.offer(at) {
-		s.childEnded(at)
-	}
+	return true
 }
 
 // endInfo is what comes with the signal that tells of a zombie's end.
@@ -213,8 +232,9 @@ func (p *Process) endInfo(sig Signal) SigInfo {
 	return info
 }
 
-// orphanChildren gives all children to the reaper.
-func (s *state) orphanChildren(at slab.Index, r *row) {
+// orphanChildren gives all children to the reaper, and returns the zombies among
+// them, of which the reaper is to be told.
+func (s *state) orphanChildren(at slab.Index, r *row) (zombies []slab.Index) {
 	to, owner := s.reaperOf(r)
 	for r.brood.first != 0 {
 		childAt := r.brood.first
@@ -223,18 +243,19 @@ func (s *state) orphanChildren(at slab.Index, r *row) {
 		anchored := s.anchors(oldGroup, r.process)
 		s.abandon(childAt)
 		if child.flags&flagOtherExit != 0 {
-			child.flags &^= flagOtherExit // kernel: reparent_leader
+			child.flags &^= flagOtherExit | flagParentExeced // kernel: reparent_leader
 		}
 		s.adopt(to, owner, childAt)
 		s.logAdopted(EventReparented, child, r.process, s.reaperReason(to))
 		s.parentDied(child, r.process)
 		if child.process.State() == Zombie {
-			s.notifyEnd(childAt, child, true)
+			zombies = append(zombies, childAt)
 		}
 		if anchored && oldGroup.stopped > 0 {
 			s.dealWithOrphaned(oldGroup, 0)
 		}
 	}
+	return zombies
 }
 
 // reaperOf finds who gets the orphans of an exiting process: the nearest ancestor

@@ -38,6 +38,7 @@ type Attributes struct {
 	NoChildWait    bool   `json:"no_child_wait,omitzero"`   // SA_NOCLDWAIT
 	NoChildStop    bool   `json:"no_child_stop,omitzero"`   // SA_NOCLDSTOP
 	Terminal       bool   `json:"terminal,omitzero"`        // its session's terminal is its own too
+	ParentExeced   bool   `json:"parent_execed,omitzero"`   // its parent has called exec since the fork, so it sends SIGCHLD
 	ExitSignal     Signal `json:"exit_signal"`              // what its parent is sent when it ends
 
 	Ignored      SignalSet     `json:"ignored,omitzero"` // dispositions; sets of signals: bit n-1 is signal n
@@ -147,6 +148,7 @@ func (f flags) attributes() Attributes {
 		NoChildWait:    f&flagNoChildWait != 0,
 		NoChildStop:    f&flagNoChildStop != 0,
 		Terminal:       f&flagTerminal != 0,
+		ParentExeced:   f&flagParentExeced != 0,
 		ExitSignal:     SIGCHLD,
 	}
 }

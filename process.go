@@ -108,6 +108,7 @@ const (
 	flagNoChildStop                      // SA_NOCLDSTOP
 	flagOtherExit                        // its exit signal is not SIGCHLD (extra.exitSignal is)
 	flagLeaderGone                       // the thread of the process's own number has exited
+	flagParentExeced                     // its parent has called exec since the fork: it is told SIGCHLD, whatever the exit signal
 	flagTerminal                         // its session's terminal is its controlling terminal
 	flagInit                             // the init of a namespace below the table's own
 	flagLast                             // that has exited, and waits until its namespace is empty

@@ -277,7 +277,7 @@ func (r *Replica) adopted(p *replicaProcess, e *Event) string {
 		p.Birth = r.head.Births
 	}
 	if e.Kind == EventReparented {
-		p.ExitSignal = SIGCHLD
+		p.ExitSignal, p.ParentExeced = SIGCHLD, false
 	}
 	return ""
 }

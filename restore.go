@@ -202,7 +202,7 @@ func (a *Attributes) flags() (f flags) {
 	}{
 		{a.HadThreads, flagHadThreads}, {a.LeaderExited, flagLeaderGone}, {a.Subreaper, flagSubreaper},
 		{a.BelowSubreaper, flagBelowSubreaper}, {a.Forked, flagForked}, {a.NoChildWait, flagNoChildWait},
-		{a.NoChildStop, flagNoChildStop}, {a.Terminal, flagTerminal},
+		{a.NoChildStop, flagNoChildStop}, {a.Terminal, flagTerminal}, {a.ParentExeced, flagParentExeced},
 		{a.ExitSignal != SIGCHLD, flagOtherExit}, {a.Ignored.Has(SIGCHLD), flagIgnoresChild},
 	} {
 		if one.is {

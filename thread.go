@@ -312,8 +312,24 @@ func (s *state) promote(at slab.Index, r *row, h *Thread) {
 	r.brood = s.merge(r.brood, *from)
 }
 
+// markParentExeced: a child whose parent has become another program since the fork
+// sends it SIGCHLD and nothing else (kernel: do_notify_parent, parent_exec_id). It
+// remains a clone child to wait.
+func (s *state) markParentExeced(r *row) {
+	s.broods(r, nil, func(b *brood) bool {
+		return s.children(b, func(_ slab.Index, child *row) bool {
+			if child.flags&(flagOtherExit|flagParentExeced) == flagOtherExit {
+				child.flags |= flagParentExeced
+				s.touched(child.process, "its parent has called exec")
+			}
+			return true
+		})
+	})
+}
+
 func (s *state) execed(at slab.Index, r *row) {
-	r.flags &^= flagForked | flagOtherExit
+	r.flags &^= flagForked | flagOtherExit | flagParentExeced
+	s.markParentExeced(r)
 	r.forgetHandlers()
 	s.logProcess(EventExeced, r.process, "")
 	s.touched(r.process, "exec")

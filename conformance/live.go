@@ -35,7 +35,10 @@ import (
 var obeySource []byte
 
 // Program is the obedient program, compiled.
-type Program struct{ dir, path string }
+type Program struct {
+	dir, path string
+	patience  time.Duration
+}
 
 // Compile compiles the obedient program into a folder of its own; Close removes
 // it. It needs gcc and a static C library.
@@ -47,7 +50,7 @@ func Compile() (*Program, error) {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return nil, err
 	}
-	p := &Program{dir, filepath.Join(dir, "obey")}
+	p := &Program{dir, filepath.Join(dir, "obey"), Patience}
 	source := filepath.Join(dir, "obey.c")
 	if err := os.WriteFile(source, obeySource, 0o644); err != nil {
 		return nil, err
@@ -72,6 +75,7 @@ var ErrDisturbed = errors.New("the live world was disturbed")
 
 // Live acts stories with real processes.
 type Live struct {
+	patience  time.Duration
 	inside    bool
 	dir       string
 	listener  *net.UnixListener
@@ -105,7 +109,7 @@ type liveActor struct {
 // NewLive starts a world. inside asks for a pid namespace of its own, which needs
 // root.
 func NewLive(p *Program, inside bool) (*Live, error) {
-	l := &Live{inside: inside, pts: -1, actors: map[string]*liveActor{}, numbers: map[string]axprocess.PID{},
+	l := &Live{patience: p.patience, inside: inside, pts: -1, actors: map[string]*liveActor{}, numbers: map[string]axprocess.PID{},
 		names: map[axprocess.PID]string{}, hostNames: map[int]string{}}
 	var err error
 	if l.dir, err = os.MkdirTemp("", "world"); err != nil {

@@ -292,7 +292,9 @@ func (l *Live) threads(p *liveProcess, st stat) (names []string, err error) {
 		if err != nil {
 			return nil, err
 		}
-		if t.state != "Z" && t.state != "X" {
+		// A leader that has exited stays; another thread goes, and until it has
+		// gone its number is in use.
+		if tid != p.pid || t.state != "Z" && t.state != "X" {
 			names = append(names, l.host(tid))
 		}
 	}

@@ -14,9 +14,8 @@ import (
 // after the other and acted on both sides.
 //
 // What the kernel leaves open is not drawn, or ends the story:
-//   - when several processes that have children end in one step, their children
-//     reach the reaper in either order: the story ends there, and is counted as
-//     unordered if the two sides part;
+//   - when several processes end in one step and one of them has children, which is first decides who gets and reaps whom: the story ends there,
+//     and is counted as unordered if the two sides part;
 //   - of two blocked waits of one process either may be given a child: a process
 //     has one blocked wait at most;
 //   - a vfork parent that sleeps in the kernel is not stopped or looked at: the
@@ -76,12 +75,16 @@ func improvise(p *Program, rng *rand.Rand, name string) (story Story, ordered bo
 	defer live.Close()
 	g := &generator{rng: rng, table: table}
 	for len(story.Steps) < maxLength {
-		for _, step := range g.next() {
+		steps := g.next()
+		if steps == nil {
+			break
+		}
+		for _, step := range steps {
 			step.Line = len(story.Steps) + 1
-			before := table.parents()
+			before := table.living()
 			story.Steps = append(story.Steps, step)
 			what, err := both(table, live, step)
-			ordered := table.ended(before) < 2
+			ordered := table.ordered(before)
 			if err != nil {
 				return story, ordered, err
 			}
@@ -96,24 +99,30 @@ func improvise(p *Program, rng *rand.Rand, name string) (story Story, ordered bo
 	return story, true, nil
 }
 
-// parents returns the processes that live and have children.
-func (t *Table) parents() (all []*axprocess.Process) {
+// living returns the processes that live, and whether each has children.
+func (t *Table) living() map[*axprocess.Process]bool {
+	all := map[*axprocess.Process]bool{}
 	for _, p := range t.processes {
-		if p.State() < axprocess.Zombie && len(p.Children()) > 0 {
-			all = append(all, p.Process)
+		if p.State() < axprocess.Zombie {
+			all[p.Process] = len(p.Children()) > 0
 		}
 	}
 	return all
 }
 
-// ended counts those that have ended since.
-func (t *Table) ended(parents []*axprocess.Process) (n int) {
-	for _, p := range parents {
+// ordered says whether what has ended since has done so in one order only: it was
+// one process, or none of them had children.
+func (t *Table) ordered(before map[*axprocess.Process]bool) bool {
+	ended, parents := 0, 0
+	for p, hadChildren := range before {
 		if p.State() >= axprocess.Zombie {
-			n++
+			ended++
+			if hadChildren {
+				parents++
+			}
 		}
 	}
-	return n
+	return ended < 2 || parents == 0
 }
 
 // Shorten looks for a shorter story in which the two sides still part, by leaving
@@ -124,11 +133,13 @@ func Shorten(s Story, p *Program, found error) error {
 		return found
 	}
 	s.Steps = s.Steps[:difference.Step+1]
+	hasty := *p
+	hasty.patience = time.Second // each story that is still wrong takes it whole
 	end := time.Now().Add(time.Minute)
 	for i := len(s.Steps) - 2; i >= 0 && time.Now().Before(end); i-- {
 		shorter := Story{Name: s.Name, Steps: slices.Delete(slices.Clone(s.Steps), i, i+1)}
 		var d *Difference
-		if err := Act(shorter, p, true); errors.As(err, &d) {
+		if err := Act(shorter, &hasty, true); errors.As(err, &d) {
 			s.Steps = shorter.Steps[:d.Step+1]
 			difference = &Difference{s, d.Step, d.What}
 			i = min(i, len(s.Steps)-1)
@@ -163,6 +174,9 @@ func (g *generator) next() []Step {
 			if g.table.CanAct(name) {
 				actors = append(actors, name)
 			}
+		}
+		if len(actors) == 0 {
+			return nil // all wait, or are stopped
 		}
 		slices.Sort(actors)
 		if steps := g.draw(actors[g.rng.IntN(len(actors))]); steps != nil {

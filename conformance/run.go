@@ -78,7 +78,7 @@ func (o Outcome) words() string {
 // exits take their time there.
 func settle(table *Table, live *Live) (string, error) {
 	want := table.World()
-	for end, pause := time.Now().Add(Patience), 50*time.Microsecond; ; pause = min(2*pause, 20*time.Millisecond) {
+	for end, pause := time.Now().Add(live.patience), 50*time.Microsecond; ; pause = min(2*pause, 20*time.Millisecond) {
 		got, err := live.World()
 		if err != nil {
 			return "", err

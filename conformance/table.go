@@ -60,7 +60,11 @@ type tableActor struct {
 // NewTable returns a table with an init. inside says whether the init is that of
 // a pid namespace; else it is a subreaper, below an init that nobody sees.
 func NewTable(inside bool) (*Table, error) {
-	t := &Table{table: axprocess.NewTable(), actors: map[string]*tableActor{},
+	var opts []axprocess.Option
+	if inside {
+		opts = append(opts, axprocess.WithNamespaceInit())
+	}
+	t := &Table{table: axprocess.NewTable(opts...), actors: map[string]*tableActor{},
 		numbers: map[string]axprocess.PID{}, names: map[axprocess.PID]string{}}
 	t.terminal = t.table.NewTerminal(nil)
 	p, err := t.table.NewInit(1).Leader(nil).Build()
