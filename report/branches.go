@@ -241,9 +241,9 @@ func (n *Node) deadFor() string {
 	case n.DeadAtMost <= 0:
 		return ""
 	case n.DeadAtLeast <= 0:
-		return fmt.Sprintf("; dead for at most %s, first seen now", Span(n.DeadAtMost))
+		return fmt.Sprintf("; dead for at most %s, first seen now", spanUp(n.DeadAtMost))
 	}
-	return fmt.Sprintf("; dead for at least %s, at most %s", Span(n.DeadAtLeast), Span(n.DeadAtMost))
+	return fmt.Sprintf("; dead for at least %s, at most %s", Span(n.DeadAtLeast), spanUp(n.DeadAtMost))
 }
 
 // ending says how a process ended.
@@ -265,7 +265,19 @@ func Count(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
-// Span returns a length of time in at most two units: "0s", "12s", "3m20s",
+// spanUp is Span for an upper bound: what is not shown is rounded up.
+func spanUp(d time.Duration) string {
+	unit := time.Second
+	switch {
+	case d >= 24*time.Hour:
+		unit = time.Hour
+	case d >= time.Hour:
+		unit = time.Minute
+	}
+	return Span((d + unit - 1) / unit * unit)
+}
+
+// Span returns a length of time in at most two units, rounded down: "0s", "12s", "3m20s",
 // "5h3m", "12d4h".
 func Span(d time.Duration) string {
 	s := int64(d / time.Second)

@@ -59,6 +59,13 @@ func TestSpan(t *testing.T) {
 			t.Errorf("%v: %s, want %s", d, got, want)
 		}
 	}
+	for d, want := range map[time.Duration]string{
+		1: "1s", time.Second: "1s", 59*time.Second + 1: "1m0s", time.Hour + time.Second: "1h1m", 24*time.Hour + time.Second: "1d1h",
+	} {
+		if got := spanUp(d); got != want {
+			t.Errorf("at most %v: %s, want %s", d, got, want)
+		}
+	}
 }
 
 func TestPaint(t *testing.T) {
