@@ -43,7 +43,12 @@ PID, only that process, its ancestors and its descendants.
 
 Zombies are marked, with the parent that fails to wait. The kernel keeps no time
 of death: a zombie has been dead for at most as long as since its start, and at
-least since an earlier look that is given with --since.`,
+least since an earlier look that is given with --since.
+
+A /proc is saved, for --proc here or on another machine, by
+  cd /proc && cp --parents [0-9]*/stat [0-9]*/status [0-9]*/cmdline \
+    [0-9]*/task/*/stat [0-9]*/task/*/cmdline uptime stat sys/kernel/hostname DIR
+which complains about the processes that end meanwhile, and goes on.`,
 		Example: `  axp tree                        sessions, groups, processes
   axp tree --flat --threads 4711  a process, its ancestors and all below it
   axp tree --state zombie         who waits to be waited for
@@ -62,7 +67,7 @@ least since an earlier look that is given with --since.`,
 	flags.StringVar(&f.since, "since", "", "an earlier --json output, `FILE`: what was a zombie then has been dead since")
 	flags.StringVar(&f.user, "user", "", "only processes of this user, by `NAME` or number")
 	flags.StringVar(&f.command, "command", "", "only processes with `TEXT` in their name or arguments")
-	flags.StringSliceVar(&f.states, "state", nil, "only processes in one of these states:\n"+strings.Join(host.States(), ", "))
+	flags.StringSliceVar(&f.states, "state", nil, "only processes in one of these states, `WORD,…`:\n"+strings.Join(host.States(), ", "))
 	c.MarkFlagsMutuallyExclusive("json", "dot")
 	_ = c.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(host.States(), cobra.ShellCompDirectiveNoFileComp))
 	return c
