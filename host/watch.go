@@ -36,7 +36,7 @@ const (
 	SessionMade                         // PID made a session
 	Exited                              // thread TID of PID ended; if TID is PID, its leader
 	DumpedCore                          // PID is leaving a core
-	Lost                                // Missed changes could not be delivered
+	Lost                                // Missed changes could not be delivered; 0: some, and how many is told later
 )
 
 var changeWords = [...]string{"", "forked", "thread-started", "exec", "renamed", "session", "exited", "core", "lost"}
@@ -58,7 +58,7 @@ type Change struct {
 	Parent axprocess.PID // of Forked, who forked; of Exited, whose child it was
 	Comm   string        // of Renamed
 	Status uint32        // of Exited: wait(2)'s encoding
-	Missed uint32        // of Lost
+	Missed uint32        // of Lost; 0: it is told by the next of Lost
 }
 
 // Watcher delivers changes from Watch until Close. Not for concurrent use.
@@ -143,7 +143,7 @@ func (w *Watcher) Next(ctx context.Context) (Change, error) {
 		case ctx.Err() != nil:
 			return Change{}, ctx.Err()
 		case errors.Is(err, unix.ENOBUFS):
-			continue // the next message's number tells how many are missing
+			return Change{Kind: Lost}, nil // the next message's number tells how many are missing
 		case err != nil:
 			return Change{}, err
 		}

@@ -120,6 +120,9 @@ func (v *watched) tell(c host.Change) error {
 	name, known := v.comm[c.PID]
 	switch {
 	case c.Kind == host.Lost:
+		if err := v.again(); err != nil {
+			return err
+		}
 	case c.Kind == host.Forked:
 		if name, known = v.comm[c.Parent]; !known && v.below != 0 {
 			return nil
@@ -145,6 +148,32 @@ func (v *watched) tell(c host.Change) error {
 	return v.out.flush()
 }
 
+// again looks who is there after changes were lost: who has ended unseen is
+// forgotten, who was started unseen is taken in.
+func (v *watched) again() error {
+	s, err := host.Read(host.Options{})
+	if err != nil {
+		return err
+	}
+	for pid := range v.comm {
+		if p := s.Table.Process(pid); p == nil || p.IsZombie() {
+			delete(v.comm, pid)
+		}
+	}
+	for _, p := range s.Table.Processes() {
+		if p.IsZombie() {
+			continue
+		}
+		for up := p; up != nil; up = up.Parent() {
+			if _, known := v.comm[up.PID()]; known || v.below == 0 {
+				v.comm[p.PID()] = host.Of(p).Comm
+				break
+			}
+		}
+	}
+	return nil
+}
+
 // changeJSON is a line of axp watch --json (docs/json.md).
 type changeJSON struct {
 	At     time.Time     `json:"at"`
@@ -161,6 +190,9 @@ type changeJSON struct {
 }
 
 func (v *watched) print(c host.Change, name string) error {
+	if c.At == 0 {
+		c.At = time.Since(v.snapshot.Boot)
+	}
 	j := changeJSON{At: v.snapshot.Boot.Add(c.At).UTC(), Kind: c.Kind.String(), PID: c.PID, Parent: c.Parent, Comm: name, Missed: c.Missed}
 	if c.TID != c.PID {
 		j.TID = c.TID
@@ -198,6 +230,9 @@ func (j *changeJSON) sentence(y report.Style) (string, report.Tone) {
 	}
 	switch j.Kind {
 	case host.Lost.String():
+		if j.Missed == 0 {
+			return "changes are being lost: more happens than can be delivered", report.Bad
+		}
 		return report.Count(int(j.Missed), "change", "changes") + " lost: more happened than could be delivered", report.Bad
 	case host.Forked.String():
 		return fmt.Sprintf("%s forked by %d", who, j.Parent), report.Plain
