@@ -140,7 +140,7 @@ func (b *ProcessBuilder) buildInit(p *Process, h *Thread, g *ProcessGroup) *Erro
 	s.openGroup(g, n, p.id)
 	s.join(at, g)
 	s.init = p
-	s.logBorn(at, b.pid, nil)
+	s.logBorn(at, b.pid, nil, nil)
 	s.lead(at, h)
 	return nil
 }
@@ -205,7 +205,7 @@ func (b *ProcessBuilder) buildChild(p *Process, h *Thread, fresh *Namespace) *Er
 	}
 	s.adopt(parentAt, owner, at)
 	s.join(at, forker.group.Load())
-	s.logBorn(at, b.pid, forker)
+	s.logBorn(at, b.pid, b.asked, forker)
 	s.lead(at, h)
 	if b.vfork {
 		s.hold(forker, thread, child)

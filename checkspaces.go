@@ -113,6 +113,9 @@ func (s *state) checkSpaces() error {
 	for _, p := range s.procs.All() {
 		r := s.rows.At(p.at)
 		ns := s.nested(r)
+		if r.parent != 0 && !s.spaceOf(r).isIn(s.spaceOf(s.rows.At(r.parent))) {
+			return fmt.Errorf("process %d is not in its parent's namespace or below", p.pid)
+		}
 		if ns == nil {
 			if r.flags&(flagInit|flagLast) != 0 {
 				return fmt.Errorf("process %d is an init in the table's own namespace", p.pid)
@@ -120,6 +123,9 @@ func (s *state) checkSpaces() error {
 			continue
 		}
 		people[ns]++
+		if ns.init == nil || s.row(ns.init) == nil {
+			return fmt.Errorf("process %d is in namespace %d, which has no init", p.pid, ns.id)
+		}
 		if (ns.init == p) != (r.flags&flagInit != 0) || (r.number == 1) != (ns.init == p) {
 			return fmt.Errorf("process %d is number %d of its namespace, and its init is another", p.pid, r.number)
 		}

@@ -16,6 +16,9 @@ type cut struct {
 	extras   []cutExtra
 	groups   []cutGroup // by session, in the session's order
 	sessions []cutSession
+
+	spaces        map[uint64]NamespaceImage
+	threadNumbers map[int][]PID // of those below the table's own namespace, by place in threads
 }
 
 // cutRow is a process: 72 bytes, as a million of them are written at a time.
@@ -37,6 +40,7 @@ type cutExtra struct {
 	unreported WaitCause
 	attributes Attributes
 	lineage    []*Ancestor
+	home       Home
 }
 
 type cutThread struct {
@@ -50,6 +54,7 @@ type cutGroup struct {
 	founder uint64
 	first   slab.Index
 	n       int
+	home    Home
 }
 
 type cutSession struct {
@@ -57,6 +62,7 @@ type cutSession struct {
 	n        int // groups
 	terminal TerminalImage
 	data     any // the terminal's
+	home     Home
 }
 
 // room says how much a cut has to hold.
@@ -73,7 +79,7 @@ func (a room) fits(b room) bool {
 // newCut makes room. What is large is written to, so that the kernel gives the
 // memory now and not under the lock.
 func newCut(n room) *cut {
-	c := &cut{make([]cutRow, n.rows), make([]cutThread, n.threads), nil, make([]cutGroup, n.groups), make([]cutSession, n.sessions)}
+	c := &cut{rows: make([]cutRow, n.rows), threads: make([]cutThread, n.threads), groups: make([]cutGroup, n.groups), sessions: make([]cutSession, n.sessions)}
 	const stride = 32 // of 72 or 32 bytes: less than a page
 	for i := 0; i < n.rows; i += stride {
 		c.rows[i].code = 1
@@ -89,23 +95,25 @@ func newCut(n room) *cut {
 func (c *cut) fill(s *state) {
 	for at, r := range s.rows.Given() {
 		if r.process != nil {
-			c.add(at, r)
+			c.add(s, at, r)
 		}
 	}
 	for _, v := range s.sessions.All() {
-		one := cutSession{session: v, n: v.n, terminal: v.terminalImage()}
+		one := cutSession{session: v, n: v.n, terminal: v.terminalImage(), home: v.space.home(v.number)}
+		c.note(v.space)
 		if v.terminal != nil {
 			one.data = v.terminal.data
 		}
 		c.sessions = append(c.sessions, one)
 		for g := v.first; g != nil; g = g.next {
-			c.groups = append(c.groups, cutGroup{g, g.founder, g.first, g.n})
+			c.groups = append(c.groups, cutGroup{g, g.founder, g.first, g.n, g.space.home(g.number)})
+			c.note(g.space)
 		}
 	}
 }
 
 // add takes one process with its threads.
-func (c *cut) add(at slab.Index, r *row) {
+func (c *cut) add(s *state, at slab.Index, r *row) {
 	p := r.process
 	one := cutRow{
 		process: p, group: p.group.Load(), birth: r.birth, at: at, parent: r.parent, nextMember: r.nextMember,
@@ -114,14 +122,21 @@ func (c *cut) add(at slab.Index, r *row) {
 	if r.owner != nil {
 		one.owner = r.owner.TID()
 	}
-	if x := r.extra; x != nil {
-		e := cutExtra{stopped: x.stop.signal, unreported: x.stop.unreported, attributes: r.flags.attributes(), lineage: x.lineage}
-		e.attributes.add(x, r.flags)
+	ns := s.nested(r)
+	if x := r.extra; x != nil || ns != nil {
+		e := cutExtra{attributes: r.flags.attributes(), home: ns.home(r.number)}
+		c.note(ns)
+		if x != nil {
+			e.stopped, e.unreported, e.lineage = x.stop.signal, x.stop.unreported, x.lineage
+			e.attributes.add(x, r.flags)
+			c.note(x.below)
+		}
 		c.extras = append(c.extras, e)
 		one.extra = int32(len(c.extras))
 	}
 	for h := r.firstThread; h != nil; h = h.next {
 		c.threads = append(c.threads, cutThread{h, h.TID(), h.attributes()})
+		c.noteThread(ns, h)
 	}
 	c.rows = append(c.rows, one)
 }
@@ -140,12 +155,13 @@ func (c *cut) image(i int, pid func(slab.Index) PID) ProcessImage {
 	if r.extra != 0 {
 		e := &c.extras[r.extra-1]
 		m.Stopped, m.Unreported, m.Attributes = e.stopped, e.unreported, e.attributes
-		m.Lineage = lineageImage(e.lineage)
+		m.Lineage, m.Home = lineageImage(e.lineage), e.home
 	}
 	if r.threads > 0 {
 		m.Threads = make([]ThreadImage, 0, r.threads)
-		for _, h := range c.threads[r.firstThread:][:r.threads] {
-			m.Threads = append(m.Threads, ThreadImage{TID: h.tid, ID: h.thread.id, ThreadAttributes: h.attributes})
+		for i, h := range c.threads[r.firstThread:][:r.threads] {
+			m.Threads = append(m.Threads, ThreadImage{TID: h.tid, ID: h.thread.id, ThreadAttributes: h.attributes,
+				Numbers: c.threadNumbers[int(r.firstThread)+i]})
 		}
 	}
 	return m

@@ -19,39 +19,42 @@ type EventKind uint8
 
 // The kinds. Beside each, the fields that it has besides Seq, At and Kind.
 const (
-	EventForked        EventKind = iota + 1 // PID, ID, Parent, ParentID, Owner, Init, Forker, ForkerID, PGID, SID, Chosen; Attributes if not those of a plain fork
-	EventImported                           // PID, ID, Init, Process
-	EventThreadStarted                      // PID, ID, TID, ThreadID, Chosen; ThreadAttributes if there are any
-	EventThreadExited                       // PID, ID, TID, ThreadID, Code: the process's exit code as it now is
-	EventRenumbered                         // PID, ID, TID, ThreadID, From: exec gave thread From the leader's number
-	EventExeced                             // PID, ID
-	EventSessionMade                        // SID, SessionID
-	EventSessionEnded                       // SID, SessionID
-	EventGroupMade                          // PGID, GroupID, SID, Founder
-	EventGroupEnded                         // PGID, GroupID, SID
-	EventMoved                              // PID, ID, From (the old group), PGID, SID
-	EventStopped                            // PID, ID, Signal
-	EventContinued                          // PID, ID
-	EventReported                           // PID, ID: a wait was told of the stop or continue
-	EventExiting                            // PID, ID, Code; Cause if it is a namespace's init, which is Exited when it is alone there
-	EventExited                             // PID, ID, Cause, Code
-	EventReparented                         // PID, ID, From, FromID, Parent, ParentID, Owner, Reason
-	EventPassedOn                           // PID, ID, Parent, ParentID, Owner, Reason: to another thread of the same parent, last in line
-	EventOwned                              // PID, ID, Parent, ParentID, Owner, Reason: likewise, its place unchanged
-	EventOrphaned                           // PGID, GroupID, SID, Reason
-	EventSignalled                          // PID, ID, Signal, Action, Reason
-	EventChanged                            // PID, ID, Attributes, Reason
-	EventThreadChanged                      // PID, ID, TID, ThreadID, ThreadAttributes, Reason
-	EventFreed                              // PID, ID, Reason
-	EventTerminal                           // SID, SessionID, Terminal, Reason
-	EventVacated                            // PGID: nothing goes by this number any more, and a foreground meant it
-	EventTerminalMade                       // ID: of the terminal
+	EventForked          EventKind = iota + 1 // PID, ID, Parent, ParentID, Owner, Init, Forker, ForkerID, PGID, SID, Chosen, Home, Asked; Attributes if not those of a plain fork
+	EventImported                             // PID, ID, Init, Process
+	EventThreadStarted                        // PID, ID, TID, ThreadID, Chosen; ThreadAttributes if there are any
+	EventThreadExited                         // PID, ID, TID, ThreadID, Code: the process's exit code as it now is
+	EventRenumbered                           // PID, ID, TID, ThreadID, From: exec gave thread From the leader's number
+	EventExeced                               // PID, ID
+	EventSessionMade                          // SID, SessionID
+	EventSessionEnded                         // SID, SessionID
+	EventGroupMade                            // PGID, GroupID, SID, Founder
+	EventGroupEnded                           // PGID, GroupID, SID
+	EventMoved                                // PID, ID, From (the old group), PGID, SID
+	EventStopped                              // PID, ID, Signal
+	EventContinued                            // PID, ID
+	EventReported                             // PID, ID: a wait was told of the stop or continue
+	EventExiting                              // PID, ID, Code; Cause if it is a namespace's init, which is Exited when it is alone there
+	EventExited                               // PID, ID, Cause, Code
+	EventReparented                           // PID, ID, From, FromID, Parent, ParentID, Owner, Reason
+	EventPassedOn                             // PID, ID, Parent, ParentID, Owner, Reason: to another thread of the same parent, last in line
+	EventOwned                                // PID, ID, Parent, ParentID, Owner, Reason: likewise, its place unchanged
+	EventOrphaned                             // PGID, GroupID, SID, Reason
+	EventSignalled                            // PID, ID, Signal, Action, Reason
+	EventChanged                              // PID, ID, Attributes, Reason
+	EventThreadChanged                        // PID, ID, TID, ThreadID, ThreadAttributes, Reason
+	EventFreed                                // PID, ID, Reason
+	EventTerminal                             // SID, SessionID, Terminal, Reason
+	EventVacated                              // PGID: nothing goes by this number any more, and a foreground meant it
+	EventTerminalMade                         // ID: of the terminal
+	EventNamespaceMade                        // ID: of the namespace; ParentID: of the one above, 0 for the table's own
+	EventNamespaceClosed                      // ID, Reason
+	EventNumbersSpent                         // PID, Chosen, Namespace, Numbers, Asked, Reason: a refused birth used them up
 )
 
 var eventKinds = [...]string{"", "forked", "imported", "thread-started", "thread-exited", "renumbered", "execed",
 	"session-made", "session-ended", "group-made", "group-ended", "moved", "stopped", "continued", "reported",
 	"exiting", "exited", "reparented", "passed-on", "owned", "orphaned", "signalled", "changed", "thread-changed", "freed", "terminal", "vacated",
-	"terminal-made"}
+	"terminal-made", "namespace-made", "namespace-closed", "numbers-spent"}
 
 // String returns the kind's name, as in the JSON form.
 func (k EventKind) String() string {
@@ -112,6 +115,8 @@ type Event struct {
 	Cause  WaitCause `json:"cause,omitzero"`
 	Code   int32     `json:"code,omitzero"`
 	Chosen bool      `json:"chosen,omitzero"` // the number was asked for as NextPID
+	Asked  []int     `json:"asked,omitempty"` // the levels at which another number was asked for
+	Home             // where a new process, or with Numbers alone a new thread, has which numbers
 	Reason string    `json:"reason,omitzero"`
 
 	Attributes       *Attributes       `json:"attributes,omitzero"`
@@ -185,6 +190,12 @@ func (e *Event) describe(b *strings.Builder) {
 		say("changed thread %d of %d", e.TID, e.PID)
 	case EventFreed:
 		say("freed %d", e.PID)
+	case EventNamespaceMade:
+		say("namespace %d made", e.ID)
+	case EventNamespaceClosed:
+		say("namespace %d closed", e.ID)
+	case EventNumbersSpent:
+		say("numbers %v of namespace %d spent", e.Numbers, e.Namespace)
 	case EventTerminalMade:
 		b.WriteString("terminal made")
 	case EventTerminal:

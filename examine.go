@@ -28,7 +28,7 @@ func (s *Snapshot) examine(max PID) error {
 		ids: make(map[uint64]bool, 2*len(s.Processes)), births: make(map[uint64]PID, len(s.Processes)),
 	}
 	for _, look := range [...]func(*inspection){
-		(*inspection).numbers, (*inspection).lists, (*inspection).memberships,
+		(*inspection).numbers, (*inspection).spaces, (*inspection).lists, (*inspection).memberships,
 		(*inspection).families, (*inspection).vforks, (*inspection).head,
 	} {
 		if look(x); x.err != nil {
@@ -156,7 +156,7 @@ func (x *inspection) life(i int, m *ProcessImage) {
 		say("its state %q is none", m.State)
 	case m.State == Zombie && (m.Cause < Exited || m.Cause > Dumped):
 		say("it is a zombie, and no cause says how it ended")
-	case m.State != Zombie && m.Cause != 0:
+	case m.State != Zombie && m.Cause != 0 && !m.Waits:
 		say("it is %s, and %s", m.State, m.Cause)
 	case m.State == Zombie && (len(m.Threads) > 0 || m.Subreaper || m.Unreported != 0):
 		say("it is a zombie with threads, a stop to report, or the mark of a subreaper")

@@ -148,6 +148,7 @@ func (s *state) finishExit(at slab.Index, cause WaitCause) {
 	p := r.process
 	if r.flags&flagInit != 0 {
 		r.flags &^= flagLast
+		s.touched(p, "it is alone in its namespace")
 		s.logEnd(EventExited, p, cause)
 	}
 	var zombies []slab.Index // among the children

@@ -91,11 +91,31 @@ func (h *history) births() []act {
 		case 2:
 			b = b.ExitSignal(Signal(h.pick(20)))
 		}
+		switch h.pick(8) {
+		case 0:
+			b = b.NewNamespace()
+		case 1:
+			b = b.Number(p.Namespace(), PID(1+h.pick(9)))
+		}
 		_, err := b.Data("data").Build()
 		return err
 	}
 	return []act{
 		fork, fork, fork,
+		func(p, q *Process) error {
+			if ts := p.Threads(); len(ts) > 0 && h.pick(2) == 0 {
+				if h.pick(2) == 0 {
+					return ts[h.pick(len(ts))].Setns(q.Namespace())
+				}
+				_, err := ts[h.pick(len(ts))].Unshare()
+				return err
+			}
+			if h.pick(2) == 0 {
+				return p.Setns(q.Namespace())
+			}
+			_, err := p.Unshare()
+			return err
+		},
 		func(p, _ *Process) error { _, err := p.NewThread(NextPID).Data("thread").Build(); return err },
 		func(p, _ *Process) error {
 			if ts := p.Threads(); len(ts) > 0 {

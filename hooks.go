@@ -88,20 +88,23 @@ func (s *state) tellChanged(r *row, t *touch) {
 }
 
 func (a *ThreadAttributes) isPlain() bool {
-	return a.Mask == 0 && a.Pending == 0 && !a.Woken && a.ParentDeath == 0 && a.HeldBy == 0 && len(a.Queue) == 0
+	return a.Mask == 0 && a.Pending == 0 && !a.Woken && a.ParentDeath == 0 && a.Below == 0 && a.HeldBy == 0 && len(a.Queue) == 0
 }
 
-func (s *state) logBorn(at slab.Index, want PID, forker *Process) {
+func (s *state) logBorn(at slab.Index, want PID, asked []setNumber, forker *Process) {
 	if s.log != nil {
-		s.born(at, want, forker)
+		s.born(at, want, asked, forker)
 	}
 }
 
-func (s *state) born(at slab.Index, want PID, forker *Process) {
+func (s *state) born(at slab.Index, want PID, asked []setNumber, forker *Process) {
 	r := s.rows.At(at)
 	p := r.process
 	g := p.group.Load()
 	e := Event{Kind: EventForked, PID: p.pid, ID: p.id, PGID: g.pgid, SID: g.session.sid, Chosen: want == NextPID, Init: p == s.init}
+	if ns := s.nested(r); ns != nil {
+		e.Home, e.Asked = ns.home(r.number), ns.asked(asked)
+	}
 	s.fillParent(&e, r)
 	if forker != nil && forker.id != e.ParentID {
 		e.Forker, e.ForkerID = forker.pid, forker.id
@@ -138,7 +141,7 @@ func (s *state) logImported(fresh []*Process) {
 	}
 	for _, p := range fresh {
 		var c cut
-		c.add(p.at, s.rows.At(p.at))
+		c.add(s, p.at, s.rows.At(p.at))
 		image := c.image(0, func(at slab.Index) PID { return s.rows.At(at).process.pid })
 		s.log.add(&Event{Kind: EventImported, PID: p.pid, ID: p.id, Init: p == s.init, Process: &image})
 	}
@@ -155,7 +158,13 @@ func (s *state) threadEvent(kind EventKind, h *Thread, chosen bool) {
 	e := Event{Kind: kind, PID: p.pid, ID: p.id, TID: h.TID(), ThreadID: h.id, Chosen: chosen}
 	if kind == EventThreadExited {
 		e.Code = p.code
-	} else if h.extra != nil {
+		s.log.add(&e)
+		return
+	}
+	if ns := s.nested(s.row(p)); ns != nil {
+		e.Home = ns.home(h.number)
+	}
+	if h.extra != nil {
 		a := h.attributes()
 		e.ThreadAttributes, h.extra.told = &a, &a
 	}

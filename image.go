@@ -22,6 +22,7 @@ type ProcessImage struct {
 	Stopped    Signal        `json:"stopped,omitzero"`    // what stopped it
 	Unreported WaitCause     `json:"unreported,omitzero"` // the stop or continue that no wait has been told of
 	Threads    []ThreadImage `json:"threads,omitempty"`   // the live ones, oldest first
+	Home
 	Attributes
 	Lineage []AncestorImage `json:"lineage,omitempty"` // who forked it, who forked that one, …
 
@@ -40,6 +41,7 @@ type Attributes struct {
 	Terminal       bool   `json:"terminal,omitzero"`        // its session's terminal is its own too
 	ParentExeced   bool   `json:"parent_execed,omitzero"`   // its parent has called exec since the fork, so it sends SIGCHLD
 	ExitSignal     Signal `json:"exit_signal"`              // what its parent is sent when it ends
+	Waits          bool   `json:"waits,omitzero"`           // an init that has exited, and waits until its namespace is empty
 
 	Ignored      SignalSet     `json:"ignored,omitzero"` // dispositions; sets of signals: bit n-1 is signal n
 	Caught       SignalSet     `json:"caught,omitzero"`
@@ -67,6 +69,7 @@ type ThreadImage struct {
 	TID PID    `json:"tid"`
 	ID  uint64 `json:"id"`
 	ThreadAttributes
+	Numbers []PID `json:"numbers,omitempty"` // in its process's namespace and those above, from level 1 on
 
 	data any
 }
@@ -78,6 +81,7 @@ type ThreadAttributes struct {
 	Queue       []SigInfo `json:"queue,omitempty"`
 	Woken       bool      `json:"woken,omitzero"` // it was chosen for a signal that it has not taken
 	ParentDeath Signal    `json:"parent_death,omitzero"`
+	Below       uint64    `json:"below,omitzero"`   // the namespace of its children to come, if it is not its own
 	HeldBy      uint64    `json:"held_by,omitzero"` // unique id of the vfork child that holds it
 }
 
@@ -94,6 +98,7 @@ type GroupImage struct {
 	SID     PID    `json:"sid"`
 	Founder uint64 `json:"founder,omitzero"` // unique id of the process whose number it took
 	Members []PID  `json:"members"`          // in the order of joining
+	Home
 }
 
 // SessionImage is a session at one moment.
@@ -101,6 +106,7 @@ type SessionImage struct {
 	SID    PID    `json:"sid"`
 	ID     uint64 `json:"id"`
 	Groups []PID  `json:"groups"` // oldest first
+	Home
 	TerminalImage
 
 	data any // of the terminal
@@ -150,6 +156,7 @@ func (f flags) attributes() Attributes {
 		Terminal:       f&flagTerminal != 0,
 		ParentExeced:   f&flagParentExeced != 0,
 		ExitSignal:     SIGCHLD,
+		Waits:          f&flagLast != 0,
 	}
 }
 
@@ -175,15 +182,15 @@ func (a *Attributes) add(x *extra, f flags) {
 			}
 		}
 	}
-	a.Self.HeldBy = x.hold.childID()
 	if g := x.signals; g != nil {
 		a.Pending, a.Queue = g.shared.image()
 		a.Self = g.self.attributes()
-		a.Self.ParentDeath, a.Self.HeldBy = g.parentDeath, x.hold.childID()
+		a.Self.ParentDeath = g.parentDeath
 		if g.target != nil {
 			a.ChosenThread = g.target.id
 		}
 	}
+	a.Self.HeldBy, a.Self.Below = x.hold.childID(), idOf(x.below)
 }
 
 func (set *pendingSet) image() (SignalSet, []SigInfo) {
@@ -208,6 +215,7 @@ func (h *Thread) attributes() (a ThreadAttributes) {
 	if h.extra != nil {
 		a = h.extra.signals.attributes()
 		a.ParentDeath = h.extra.parentDeath
+		a.Below = idOf(h.extra.below)
 		a.HeldBy = h.extra.hold.childID()
 	}
 	return a

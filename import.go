@@ -180,6 +180,8 @@ func (x *examination) family(rec *ProcessRecord) {
 		}
 	} else if q := x.s.find(rec.PPID); q == nil || q.pid != rec.PPID {
 		x.say(rec.PID, "its parent %d does not exist", rec.PPID)
+	} else if x.s.row(q).space != 0 {
+		x.say(rec.PID, "its parent %d is in a pid namespace below the table's own", rec.PPID)
 	} else if q.State() == Zombie {
 		x.say(rec.PID, "its parent %d is a zombie", rec.PPID)
 	}

@@ -67,6 +67,7 @@ func (p *Process) unshare(h *Thread) (*Namespace, error) {
 		return nil, err
 	}
 	s.openSpace(fresh, s.spaceOf(r))
+	s.touchedAll(p, "unshare")
 	r.setBelow(h, fresh)
 	return fresh, nil
 }
@@ -99,6 +100,7 @@ func (p *Process) setns(h *Thread, ns *Namespace) error {
 	if ns == own {
 		ns = nil
 	}
+	s.touchedAll(p, "setns")
 	r.setBelow(h, ns)
 	return nil
 }
@@ -145,6 +147,7 @@ func (r *row) setBelow(h *Thread, ns *Namespace) {
 
 func (s *state) openSpace(ns, parent *Namespace) {
 	ns.table, ns.parent, ns.level, ns.id = s.table, parent, parent.level+1, s.newID()
+	s.logSpaceMade(ns)
 }
 
 // birthplace returns the namespace that a child of a thread is born into, nil for
@@ -186,6 +189,7 @@ func (s *state) claimIn(op string, ns *Namespace, want PID, asked []setNumber, n
 		if want == NextPID {
 			s.numbers.cursor = n
 		}
+		s.logSpent(ns, want, n, asked, nrs)
 		return 0, refuse(op, want, syscall.ENOMEM, "the init of its namespace has exited")
 	}
 	return n, nil
@@ -195,6 +199,7 @@ func (s *state) claimIn(op string, ns *Namespace, want PID, asked []setNumber, n
 func (s *state) admitIn(ns *Namespace, b *ProcessBuilder, op string, p *Process, fresh *Namespace) (slab.Index, *row, *Error) {
 	var nrs [maxLevel]PID
 	asked := slices.Clone(b.asked)
+	b.asked = asked
 	n, err := s.claimIn(op, ns, b.pid, asked, &nrs)
 	if err != nil {
 		return 0, nil, err
@@ -256,6 +261,8 @@ func (s *state) leaveSpace(ns *Namespace) {
 func (s *state) closeSpace(at slab.Index, r *row, cause WaitCause) bool {
 	ns := s.spaces[r.space]
 	ns.closed = true
+	s.logSpaceClosed(ns)
+	s.touched(r.process, "its namespace is closed")
 	r.process.state.Store(uint32(Exiting) | uint32(cause)<<causeShift)
 	r.flags |= flagLast | flagIgnoresChild
 	r.ext().actions = r.does().with(SIGCHLD, SignalAction{Disposition: Ignore})
@@ -284,6 +291,9 @@ func (s *state) finishInits() {
 	for len(s.emptied) > 0 {
 		ns := s.emptied[0]
 		s.emptied = s.emptied[1:]
+		if ns.init == nil {
+			continue // of a restored table: the init is gone
+		}
 		if r := s.row(ns.init); r != nil && r.flags&flagLast != 0 && ns.levels.n == 1 {
 			s.finishExit(ns.init.at, WaitCause(ns.init.state.Load()>>causeShift))
 			s.settle()

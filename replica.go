@@ -19,6 +19,7 @@ type Replica struct {
 	processes map[PID]*replicaProcess
 	groups    map[PID]*replicaGroup
 	sessions  map[PID]*replicaSession
+	spaces    map[uint64]NamespaceImage
 	order     uint64 // the last place given in a group or a session
 }
 
@@ -53,8 +54,12 @@ func NewReplica(from *Snapshot) *Replica {
 		processes: make(map[PID]*replicaProcess, len(from.Processes)),
 		groups:    make(map[PID]*replicaGroup, len(from.Groups)),
 		sessions:  make(map[PID]*replicaSession, len(from.Sessions)),
+		spaces:    make(map[uint64]NamespaceImage, len(from.Namespaces)),
 	}
-	r.head.Processes, r.head.Groups, r.head.Sessions = nil, nil, nil
+	r.head.Processes, r.head.Groups, r.head.Sessions, r.head.Namespaces = nil, nil, nil, nil
+	for _, m := range from.Namespaces {
+		r.spaces[m.ID] = m
+	}
 	for _, m := range from.Processes {
 		r.enter(m)
 	}
@@ -134,6 +139,8 @@ func (r *Replica) apply(e *Event) string {
 		return r.born(e)
 	case EventTerminalMade, EventSignalled: // who was signalled may be gone by it
 		return ""
+	case EventNamespaceMade, EventNamespaceClosed, EventNumbersSpent:
+		return r.space(e)
 	case EventSessionMade, EventSessionEnded, EventTerminal, EventVacated:
 		return r.session(e)
 	case EventGroupMade, EventGroupEnded, EventOrphaned:
@@ -191,7 +198,7 @@ func (r *Replica) born(e *Event) string {
 	var m ProcessImage
 	switch {
 	case e.Kind == EventForked:
-		m = ProcessImage{PID: e.PID, ID: e.ID, Parent: e.Parent, Owner: e.Owner, PGID: e.PGID, State: Running, Attributes: plainAttributes(e.Parent != 0)}
+		m = ProcessImage{PID: e.PID, ID: e.ID, Parent: e.Parent, Owner: e.Owner, PGID: e.PGID, State: Running, Home: e.Home, Attributes: plainAttributes(e.Parent != 0)}
 		if e.Attributes != nil {
 			m.Attributes = *e.Attributes
 		}
@@ -232,21 +239,17 @@ func (r *Replica) lineage(e *Event) []AncestorImage {
 	return line
 }
 
-func (r *Replica) chose(e *Event, n PID) {
-	if e.Chosen {
-		r.head.Cursor = n
-	}
-}
-
 func (r *Replica) thread(p *replicaProcess, e *Event) string {
 	if e.Kind == EventThreadStarted {
-		h := ThreadImage{TID: e.TID, ID: e.ThreadID}
+		h := ThreadImage{TID: e.TID, ID: e.ThreadID, Numbers: e.Numbers}
 		if e.ThreadAttributes != nil {
 			h.ThreadAttributes = *e.ThreadAttributes
 		}
 		p.Threads = append(p.Threads, h)
 		p.HadThreads = true
-		r.chose(e, e.TID)
+		if e.TID != e.PID { // a leader has its process's numbers
+			r.chose(e, e.TID)
+		}
 		return ""
 	}
 	at := slices.IndexFunc(p.Threads, func(h ThreadImage) bool { return h.ID == e.ThreadID })
@@ -259,7 +262,7 @@ func (r *Replica) thread(p *replicaProcess, e *Event) string {
 		p.Code = e.Code
 		p.Threads = slices.Delete(p.Threads, at, at+1)
 	case EventRenumbered:
-		p.Threads[at].TID = e.TID
+		p.Threads[at].TID, p.Threads[at].Numbers = e.TID, p.Numbers
 		p.LeaderExited = false
 	case EventThreadChanged:
 		if e.ThreadAttributes == nil {
@@ -288,7 +291,7 @@ func (r *Replica) group(e *Event) string {
 	case e.Kind == EventGroupMade && g != nil:
 		return fmt.Sprintf("there is a group %d", e.PGID)
 	case e.Kind == EventGroupMade:
-		r.groups[e.PGID] = &replicaGroup{GroupImage{PGID: e.PGID, ID: e.GroupID, SID: e.SID, Founder: e.Founder}, r.place()}
+		r.groups[e.PGID] = &replicaGroup{GroupImage{PGID: e.PGID, ID: e.GroupID, SID: e.SID, Founder: e.Founder, Home: r.homeOf(e.PGID)}, r.place()}
 	case g == nil || g.ID != e.GroupID:
 		return fmt.Sprintf("there is no group %d with id %d", e.PGID, e.GroupID)
 	case e.Kind == EventGroupEnded:
@@ -310,7 +313,7 @@ func (r *Replica) session(e *Event) string {
 	case e.Kind == EventSessionMade && v != nil:
 		return fmt.Sprintf("there is a session %d", e.SID)
 	case e.Kind == EventSessionMade:
-		r.sessions[e.SID] = &replicaSession{SessionImage{SID: e.SID, ID: e.SessionID}}
+		r.sessions[e.SID] = &replicaSession{SessionImage{SID: e.SID, ID: e.SessionID, Home: r.homeOf(e.SID)}}
 	case v == nil || v.ID != e.SessionID:
 		return fmt.Sprintf("there is no session %d with id %d", e.SID, e.SessionID)
 	case e.Kind == EventSessionEnded:
@@ -335,6 +338,7 @@ func (r *Replica) Snapshot() *Snapshot {
 	slices.SortFunc(snap.Processes, func(a, b ProcessImage) int { return cmp.Compare(a.PID, b.PID) })
 	r.listMembers(&snap)
 	r.listGroups(&snap)
+	r.listSpaces(&snap)
 	return &snap
 }
 

@@ -64,7 +64,8 @@ func (s *Snapshot) build(opts []Option, sound bool) (*Table, error) {
 			return nil, err
 		}
 	}
-	b := builder{state: to, from: s, held: map[uint64]*vforkHold{}, lines: lines}
+	b := builder{state: to, from: s, held: map[uint64]*vforkHold{}, lines: lines, known: map[uint64]*Namespace{}}
+	b.namespaces()
 	b.sessions()
 	b.processes()
 	b.children()
@@ -88,6 +89,55 @@ type builder struct {
 	from  *Snapshot
 	held  map[uint64]*vforkHold  // by the child's unique id
 	lines map[uint64][]*Ancestor // by unique id
+	known map[uint64]*Namespace  // by unique id
+}
+
+func (b *builder) namespaces() {
+	for _, m := range b.from.Namespaces {
+		parent := &b.space
+		if m.Parent != 0 {
+			parent = b.known[m.Parent]
+		}
+		ns := &Namespace{table: b.table, parent: parent, level: parent.level + 1, id: m.ID, closed: m.Closed}
+		ns.levels.cursor = m.Cursor
+		b.known[m.ID] = ns
+	}
+}
+
+// settle gives what has number n in the table's own namespace its others, and
+// returns where it is at home and its number there.
+func (b *builder) settle(h Home, n PID) (*Namespace, PID) {
+	ns := b.known[h.Namespace]
+	if ns == nil {
+		return nil, 0
+	}
+	for at := ns; at.level > 0; at = at.parent {
+		above := n
+		if at.level > 1 {
+			above = h.Numbers[at.level-2]
+		}
+		if nr := h.Numbers[at.level-1]; at.levels.at(nr) == 0 { // another may go by it too
+			at.levels.set(nr, above)
+		}
+	}
+	return ns, h.Numbers[len(h.Numbers)-1]
+}
+
+// inhabit puts a process into its namespace.
+func (b *builder) inhabit(r *row, m *ProcessImage) {
+	ns, nr := b.settle(m.Home, m.PID)
+	if ns == nil {
+		return
+	}
+	if ns.people == 0 {
+		b.giveIndex(ns)
+	}
+	ns.people++
+	r.space, r.number = ns.at, nr
+	if nr == 1 {
+		ns.init = r.process
+		r.flags |= flagInit
+	}
 }
 
 func (b *builder) sessions() {
@@ -99,10 +149,12 @@ func (b *builder) sessions() {
 		m := &b.from.Sessions[i]
 		v := &Session{table: b.table, id: m.ID, sid: m.SID}
 		v.live.Store(true)
+		v.space, v.number = b.settle(m.Home, m.SID)
 		b.state.sessions.Set(uint32(m.SID), v)
 		b.reserve(m.SID)
 		for _, pgid := range m.Groups {
 			g := &ProcessGroup{session: v, id: images[pgid].ID, pgid: pgid, founder: images[pgid].Founder}
+			g.space, g.number = b.settle(images[pgid].Home, pgid)
 			b.enterGroup(g)
 		}
 	}
@@ -115,8 +167,9 @@ func (b *builder) processes() {
 		p := &Process{id: m.ID, data: m.data, pid: m.PID, at: at, code: m.Code}
 		p.state.Store(uint32(m.State) | uint32(m.Cause)<<causeShift)
 		r.process = p
+		b.inhabit(r, m)
 		for j := range m.Threads {
-			b.thread(r, &m.Threads[j])
+			b.thread(r, &m.Threads[j], m.Namespace)
 		}
 		b.attributes(r, m)
 		if line := b.lines[m.ID]; line != nil {
@@ -134,15 +187,16 @@ func (b *builder) processes() {
 	}
 }
 
-func (b *builder) thread(r *row, m *ThreadImage) {
+func (b *builder) thread(r *row, m *ThreadImage, namespace uint64) {
 	h := &Thread{process: r.process, data: m.data}
 	h.tid.Store(int32(m.TID))
 	b.startThread(r, h)
 	h.id = m.ID
 	b.reserve(m.TID)
+	_, h.number = b.settle(Home{namespace, m.Numbers}, m.TID)
 	if a := &m.ThreadAttributes; !a.isPlain() {
 		x := h.ext()
-		x.parentDeath = a.ParentDeath
+		x.parentDeath, x.below = a.ParentDeath, b.known[a.Below]
 		x.signals = a.signals()
 		if a.Pending != 0 || a.Woken {
 			r.sigs().queued += len(a.Queue)
@@ -172,6 +226,9 @@ func (b *builder) attributes(r *row, m *ProcessImage) {
 	}
 	if m.Credentials != (Credentials{}) {
 		r.ext().creds = m.Credentials
+	}
+	if m.Self.Below != 0 {
+		r.ext().below = b.known[m.Self.Below]
 	}
 	if does := m.Attributes.actions(); does != (actions{}) {
 		r.ext().actions = &does
@@ -203,7 +260,7 @@ func (a *Attributes) flags() (f flags) {
 		{a.HadThreads, flagHadThreads}, {a.LeaderExited, flagLeaderGone}, {a.Subreaper, flagSubreaper},
 		{a.BelowSubreaper, flagBelowSubreaper}, {a.Forked, flagForked}, {a.NoChildWait, flagNoChildWait},
 		{a.NoChildStop, flagNoChildStop}, {a.Terminal, flagTerminal}, {a.ParentExeced, flagParentExeced},
-		{a.ExitSignal != SIGCHLD, flagOtherExit}, {a.Ignored.Has(SIGCHLD), flagIgnoresChild},
+		{a.Waits, flagLast}, {a.ExitSignal != SIGCHLD, flagOtherExit}, {a.Ignored.Has(SIGCHLD), flagIgnoresChild},
 	} {
 		if one.is {
 			f |= one.flag

@@ -25,6 +25,8 @@ type Snapshot struct {
 	PendingLimit int `json:"pending_limit"`          // what WithPendingLimit set
 	LineageDepth int `json:"lineage_depth,omitzero"` // what WithLineage set
 
+	Namespaces []NamespaceImage `json:"namespaces,omitempty"` // below the table's own, ascending by unique id
+
 	Sessions  []SessionImage `json:"-"` // ascending by sid
 	Groups    []GroupImage   `json:"-"` // ascending by pgid
 	Processes []ProcessImage `json:"-"` // ascending by pid
@@ -101,9 +103,10 @@ func (c *cut) snapshot(to *Snapshot) {
 			m.Threads[j].data = h.thread.data
 		}
 	}
+	to.Namespaces = sortedSpaces(c.spaces)
 	groups := c.groups
 	for _, v := range c.sessions {
-		m := SessionImage{SID: v.session.sid, ID: v.session.id, Groups: make([]PID, v.n), TerminalImage: v.terminal, data: v.data}
+		m := SessionImage{SID: v.session.sid, ID: v.session.id, Groups: make([]PID, v.n), Home: v.home, TerminalImage: v.terminal, data: v.data}
 		for i := range m.Groups {
 			m.Groups[i] = groups[i].group.pgid
 		}
@@ -111,7 +114,7 @@ func (c *cut) snapshot(to *Snapshot) {
 		to.Sessions = append(to.Sessions, m)
 	}
 	for _, g := range c.groups {
-		m := GroupImage{PGID: g.group.pgid, ID: g.group.id, SID: g.group.session.sid, Founder: g.founder, Members: make([]PID, 0, g.n)}
+		m := GroupImage{PGID: g.group.pgid, ID: g.group.id, SID: g.group.session.sid, Founder: g.founder, Members: make([]PID, 0, g.n), Home: g.home}
 		for at := g.first; at != 0; at = c.rows[place[at]].nextMember {
 			m.Members = append(m.Members, pid(at))
 		}

@@ -20,6 +20,11 @@ type vforkHold struct {
 }
 
 func (s *state) hold(p *Process, h *Thread, child *row) {
+	if h != nil && h.extra != nil {
+		s.release(h.extra.hold) // who forks is not held any more
+	} else if x := s.row(p).extra; h == nil && x != nil {
+		s.release(x.hold)
+	}
 	hold := &vforkHold{process: p, thread: h, child: child.process, done: make(chan struct{})}
 	child.ext().vforker = hold
 	s.touched(child.process, "vfork")
