@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -75,8 +76,9 @@ func (f *replayFlags) replay(a *app, files []string) error {
 		return err
 	}
 	sound := true
-	for i, name := range files {
-		r, err := replayFile(a, name, o)
+	logs := gather(files)
+	for i, log := range logs {
+		r, err := replayLog(a, log, o)
 		if err != nil {
 			return err
 		}
@@ -97,6 +99,60 @@ func (f *replayFlags) replay(a *app, files []string) error {
 		return errFinding
 	}
 	return nil
+}
+
+// gather puts the files of strace -ff, PREFIX.PID, together: each element is one
+// log.
+func gather(files []string) (logs [][]string) {
+	at := map[string]int{}
+	for _, name := range files {
+		prefix, _, ok := partOf(name)
+		if i, seen := at[prefix]; ok && seen {
+			logs[i] = append(logs[i], name)
+			continue
+		}
+		if ok {
+			at[prefix] = len(logs)
+		}
+		logs = append(logs, []string{name})
+	}
+	return logs
+}
+
+func partOf(name string) (prefix string, tid int32, ok bool) {
+	dot := strings.LastIndexByte(name, '.')
+	if dot < 0 {
+		return "", 0, false
+	}
+	pid, err := parsePID(name[dot+1:])
+	return name[:dot], int32(pid), err == nil
+}
+
+// replayLog replays one file, or the files of one strace -ff.
+func replayLog(a *app, files []string, o replay.Options) (*replay.Report, error) {
+	if len(files) == 1 {
+		return replayFile(a, files[0], o)
+	}
+	prefix, _, _ := partOf(files[0])
+	parts := make([]strace.Part, len(files))
+	for i, name := range files {
+		file, err := os.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close()
+		unpacked, err := strace.Open(file)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		defer unpacked.Close()
+		_, tid, _ := partOf(name)
+		parts[i] = strace.Part{Name: name, TID: tid, From: strace.NewReader(unpacked)}
+	}
+	progress := newProgress(a.stderr, prefix)
+	o.Progress = progress.lines
+	defer progress.clear()
+	return replay.StraceParts(prefix, parts, o)
 }
 
 // replayFile replays one file, or standard input.

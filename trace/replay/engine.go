@@ -151,6 +151,39 @@ func Strace(name string, r *strace.Reader, opt Options) (*Report, error) {
 	return rep, nil
 }
 
+// StraceParts replays the files of strace -ff, merged by their time stamps. Lines
+// are numbered in each thread's own file. Otherwise as Strace.
+func StraceParts(name string, parts []strace.Part, opt Options) (*Report, error) {
+	merged, err := strace.Merge(parts)
+	if err != nil {
+		return nil, err
+	}
+	rep := newReport(name)
+	rep.Timed = true
+	var lines int64
+	e := newEngine(rep, opt, func() (*strace.Line, error) {
+		if lines++; lines&(1<<16-1) == 0 && opt.Progress != nil {
+			opt.Progress(lines)
+		}
+		return merged()
+	})
+	if err := e.run(); err != nil {
+		return nil, err
+	}
+	rep.note("%d files of strace -ff have no common order; they are merged by their time stamps, and lines are numbered in each", len(parts))
+	for _, p := range parts {
+		n, noise, first := p.From.Counts()
+		rep.Lines += n
+		if noise > 0 {
+			rep.note("%s: %d lines are not strace's, the first at line %d", p.Name, noise, first)
+		}
+		if cut := p.From.Cut(); cut != nil {
+			rep.note("%s is cut: %v", p.Name, cut)
+		}
+	}
+	return rep, nil
+}
+
 func newReport(name string) *Report {
 	return &Report{File: name, Reasons: map[string]int64{}, ByCall: map[string]Tally{}}
 }

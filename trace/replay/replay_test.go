@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rogpeppe/go-internal/txtar"
+
 	"axprocess/trace/strace"
 )
 
@@ -193,4 +195,84 @@ func TestAlterations(t *testing.T) {
 		t.Errorf("%d of %d altered results were noticed, of %d kinds", seen, total, len(tried))
 	}
 	t.Logf("%d of %d", seen, total)
+}
+
+func BenchmarkReplay(b *testing.B) {
+	logs := recorded(b)
+	var lines int64
+	for b.Loop() {
+		for _, log := range logs {
+			r, err := play(log, Options{})
+			if err != nil {
+				b.Fatal(err)
+			}
+			lines += r.Lines
+		}
+	}
+	b.ReportMetric(float64(lines)/b.Elapsed().Seconds(), "lines/s")
+}
+
+// FuzzReplay: no log, however broken, makes it panic or miscount.
+func FuzzReplay(f *testing.F) {
+	for name, log := range recorded(f) {
+		lines := bytes.SplitAfter(log, []byte("\n"))
+		if len(lines) > 400 {
+			lines = lines[len(lines)-400:] // begins in the middle of everything
+		}
+		if name != "spawns" {
+			f.Add(bytes.Join(lines[:min(len(lines), 150)], nil))
+		}
+	}
+	f.Fuzz(func(t *testing.T, log []byte) {
+		r, err := play(log, Options{})
+		if err == nil && (r.Calls != r.Predicted+r.Unpredictable || r.Predicted != r.Agreed+r.Mismatched) {
+			t.Fatalf("the counts don't add up: %+v", r)
+		}
+	})
+}
+
+// TestParts: the files of strace -ff, merged by their stamps, are predicted too.
+func TestParts(t *testing.T) {
+	f, err := os.Open("../testdata/parts.txtar.zst")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	r, err := strace.Open(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	packed, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	logs := map[string][]strace.Part{}
+	for _, file := range txtar.Parse(packed).Files {
+		prefix, suffix, _ := strings.Cut(file.Name, ".")
+		tid, err := strconv.Atoi(suffix)
+		if err != nil {
+			t.Fatal(err)
+		}
+		logs[prefix] = append(logs[prefix], strace.Part{Name: file.Name, TID: int32(tid), From: strace.NewReader(bytes.NewReader(file.Data))})
+	}
+	if len(logs) != 3 {
+		t.Fatalf("%d logs", len(logs))
+	}
+	for name, parts := range logs {
+		r, err := StraceParts(name, parts, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range r.Mismatches {
+			t.Errorf("%s: line %d: %s: want %s, got %s: %s", name, m.Line, m.Call, m.Want, m.Got, m.Rule)
+		}
+		if r.Calls < 50 || r.Unpredictable > 2+r.Calls/50 {
+			t.Errorf("%s: %d calls, %d unpredictable: %v", name, r.Calls, r.Unpredictable, r.Reasons)
+		}
+	}
+	unstamped := []strace.Part{{Name: "a.5", TID: 5, From: strace.NewReader(strings.NewReader("getpid() = 5\n"))}}
+	if _, err := StraceParts("a", unstamped, Options{}); err == nil || !strings.Contains(err.Error(), "a.5: line 1: files of strace -ff have no common order") {
+		t.Errorf("without stamps: %v", err)
+	}
 }

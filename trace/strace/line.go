@@ -68,6 +68,7 @@ const (
 var (
 	unfinished = []byte(" <unfinished ...>")
 	letGo      = []byte(" <detached ...>")
+	pidChanged = []byte(" <pid changed to ")
 	resumed    = []byte(" resumed>")
 )
 
@@ -271,6 +272,12 @@ func (l *Line) call(b []byte) {
 		l.begun(name, head)
 		l.Open = true
 		return
+	}
+	if head, ok := bytes.CutSuffix(args, []byte(" ...>")); ok {
+		if at := bytes.LastIndex(head, pidChanged); at >= 0 { // an exec by a thread, which goes on as its leader
+			l.begun(name, head[:at])
+			return
+		}
 	}
 	l.finish(Call, name, args)
 }

@@ -83,6 +83,7 @@ func TestKinds(t *testing.T) {
 		{"5 wait4(-1,  <unfinished ...>", Line{Kind: Begun, TID: 5, Op: Wait4}},
 		{"5 pause( <detached ...>", Line{Kind: Begun, TID: 5, Open: true}},
 		{"5 <... wait4 resumed>NULL, 0, NULL) = 9", Line{Kind: Resumed, TID: 5, Op: Wait4, Result: Result{Known: true, Value: 9}}},
+		{"5 execve(\"/bin/true\", [\"true\"], 0x7f /* 3 vars */ <pid changed to 4 ...>", Line{Kind: Begun, TID: 5, Op: Execve}},
 		{"5 <... pause resumed>) = ?", Line{Kind: Resumed, TID: 5}},
 		{"5 exit_group(0)  = ?", Line{Kind: Call, TID: 5, Op: ExitGroup}},
 		{"5 write(2, \"x) = 3\", 4) = 4", Line{Kind: Call, TID: 5}},

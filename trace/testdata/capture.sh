@@ -115,8 +115,16 @@ case_stderr() { # what goes to a terminal: messages between the lines, numbers o
 	timeout 60 strace -f -tt -q sh -c '(true; true) | cat; x=$(true)' >/dev/null 2>"$work/stderr-quiet.log" </dev/null
 	keep stderr-quiet
 }
-case_alone() { trace_alone; }
-trace_alone() { timeout 60 strace -o "$work/alone.log" ./cases waits >/dev/null 2>&1; keep alone; } # without -f
+case_parts() { # -ff: a file a thread; kept as one archive
+	local c
+	for c in threads:-T subreaper threadexec:-T; do
+		mkdir -p ff
+		timeout 60 strace -ff -ttt $(case $c in *:-T) echo -T ;; esac) -o "ff/${c%%:*}" ./cases "${c%%:*}" >/dev/null 2>&1
+	done
+	(cd ff && for f in *; do echo "-- $f --" && cat "$f"; done) >"$work/parts.txtar"
+	zstd -q -19 -f "$work/parts.txtar" -o "$out/parts.txtar.zst"
+}
+case_alone() { timeout 60 strace -o "$work/alone.log" ./cases waits >/dev/null 2>&1; keep alone; } # without -f
 case_attach() {
 	bash -c 'sleep 0.3 & while [ ! -e stop ]; do true | cat; (exit 3); sleep 0.01; done; wait; exit 4' &
 	local p=$!
