@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 
+	"axprocess/report"
 	"axprocess/trace/replay"
 )
 
@@ -81,4 +83,42 @@ func sorted(m map[string]int64) iter.Seq2[string, int64] {
 			}
 		}
 	}
+}
+
+// lifeOf turns a replay into what the timeline draws.
+func lifeOf(r *replay.Report) *report.Life {
+	life := &report.Life{Command: []string{"replay of", r.File}, Duration: r.Duration,
+		Outcome: fmt.Sprintf("%d calls, %d mismatched", r.Calls, r.Mismatched)}
+	if n := int(r.Processes) - len(r.Lives); n > 0 {
+		life.Lost = n
+	}
+	for _, l := range r.Lives {
+		p := report.LifeProcess{ID: l.ID, PID: l.PID, PPID: l.PPID, PGID: l.PGID, SID: l.SID, StartedBy: l.StartedBy,
+			Comm: l.Comm(), Args: l.Args, Start: l.Start, Ended: l.Ended, End: l.End, Signal: l.Signal, Core: l.Core,
+			Exit: l.Exit, Reaped: l.Reaped && l.Ended, ReapedAt: l.ReapedAt, ReapedBy: l.ReapedBy, Left: !l.Ended}
+		for _, x := range l.Execs {
+			p.Execs = append(p.Execs, report.LifeExec(x))
+		}
+		for _, h := range l.Threads {
+			p.Threads = append(p.Threads, report.LifeThread{TID: h.TID, Comm: l.Comm(), Start: h.Start, End: h.End})
+		}
+		life.Processes = append(life.Processes, p)
+	}
+	return life
+}
+
+// writeTimeline draws a replay into a file.
+func writeTimeline(r *replay.Report, name string) error {
+	if !r.Timed {
+		return fmt.Errorf("--timeline: %s has no time stamps: record with strace -ttt", r.File)
+	}
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	if err := report.Timeline(f, lifeOf(r)); err != nil {
+		f.Close()
+		return err
+	}
+	return f.Close()
 }

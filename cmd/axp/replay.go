@@ -20,6 +20,7 @@ type replayFlags struct {
 	parent, pgid, sid, reaper int32
 	kernel                    string
 	strict, json, tree        bool
+	timeline                  string
 }
 
 // replayCommand plays a log to the model and compares.
@@ -47,6 +48,7 @@ Exit code 1: something disagrees.`,
 	flags.BoolVar(&f.strict, "strict", false, "what is unpredictable fails too")
 	flags.BoolVar(&f.json, "json", false, "print one JSON object a file")
 	flags.BoolVar(&f.tree, "tree", false, "the whole tree over time, however long")
+	flags.StringVar(&f.timeline, "timeline", "", "draw the processes over time into `FILE`, a page for a browser")
 	flags.Int32Var(&f.parent, "parent", 0, "the first process's parent, `PID`")
 	flags.Int32Var(&f.pgid, "pgid", 0, "the first process's group, `PGID`")
 	flags.Int32Var(&f.sid, "sid", 0, "the first process's session, `SID`")
@@ -77,10 +79,18 @@ func (f *replayFlags) replay(a *app, files []string) error {
 	}
 	sound := true
 	logs := gather(files)
+	if f.timeline != "" && len(logs) > 1 {
+		return fmt.Errorf("--timeline draws one log, and there are %d", len(logs))
+	}
 	for i, log := range logs {
 		r, err := replayLog(a, log, o)
 		if err != nil {
 			return err
+		}
+		if f.timeline != "" {
+			if err := writeTimeline(r, f.timeline); err != nil {
+				return err
+			}
 		}
 		sound = sound && r.Sound(f.strict)
 		if f.json {

@@ -210,7 +210,9 @@ func (e *engine) run() error {
 			break
 		}
 		e.ev = ev
-		e.rep.Records++
+		if ev.kind != evAppear && ev.kind != evNumbered {
+			e.rep.Records++
+		}
 		last = ev.at
 		e.replay(ev)
 	}

@@ -214,14 +214,16 @@ func BenchmarkReplay(b *testing.B) {
 
 // FuzzReplay: no log, however broken, makes it panic or miscount.
 func FuzzReplay(f *testing.F) {
-	for name, log := range recorded(f) {
-		lines := bytes.SplitAfter(log, []byte("\n"))
-		if len(lines) > 400 {
-			lines = lines[len(lines)-400:] // begins in the middle of everything
+	matter := regexp.MustCompile(`fork|clone|wait|exit|set[ps]|SIG|exec.*= 0`)
+	for _, log := range recorded(f) {
+		var lines [][]byte
+		for _, line := range bytes.SplitAfter(log, []byte("\n")) {
+			if matter.Match(line) && len(line) < 200 {
+				lines = append(lines, line)
+			}
 		}
-		if name != "spawns" {
-			f.Add(bytes.Join(lines[:min(len(lines), 150)], nil))
-		}
+		f.Add(bytes.Join(lines[len(lines)/2:min(len(lines)/2+12, len(lines))], nil))
+		f.Add(bytes.Join(lines[:min(20, len(lines))], nil))
 	}
 	f.Fuzz(func(t *testing.T, log []byte) {
 		r, err := play(log, Options{})

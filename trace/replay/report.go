@@ -15,7 +15,7 @@ import (
 type Report struct {
 	File    string // as given
 	Lines   int64  // of the file
-	Records int64  // lines, or parts of lines, that tell of process life
+	Records int64  // lines that tell of process life
 
 	Processes, Threads int64 // that the log tells of
 
