@@ -31,6 +31,7 @@ func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
 // verbs are the constructors, in the order of the help text. Each is in the file
 // of its name.
 var verbs = []func(*app) *cobra.Command{
+	runCommand,
 	treeCommand,
 	whyCommand,
 	whatifCommand,
