@@ -97,3 +97,19 @@ func Coverage(semantics string, stories map[string][]Story) string {
 	b.WriteString("\n")
 	return b.String()
 }
+
+// The lines of docs/conformance.md between which the coverage is kept.
+const (
+	coverageBegin = "<!-- coverage: go run ./conformance/cmd/coverage -w -->\n"
+	coverageEnd   = "<!-- /coverage -->\n"
+)
+
+// WithCoverage returns the page with the coverage table in its place.
+func WithCoverage(page, table string) (string, error) {
+	head, rest, begins := strings.Cut(page, coverageBegin)
+	_, tail, ends := strings.Cut(rest, coverageEnd)
+	if !begins || !ends {
+		return "", fmt.Errorf("the page has no lines %q and %q", strings.TrimSpace(coverageBegin), strings.TrimSpace(coverageEnd))
+	}
+	return head + coverageBegin + "\n" + table + "\n" + coverageEnd + tail, nil
+}
