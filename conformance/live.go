@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -16,7 +17,6 @@ import (
 
 	"axprocess"
 
-	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
 )
 
@@ -86,17 +86,20 @@ type Live struct {
 	pts       int
 	tokens    int
 	actors    map[string]*liveActor
-	numbers   map[string]axprocess.PID // inner
-	names     map[axprocess.PID]string // by inner number, of the last one born with it
-	hostNames map[int]string           // by the number outside
+	numbers                  // by the inode of a namespace of this world
+	hostNames map[int]string // by the number outside
 	processes []*liveProcess
 }
 
 type liveProcess struct {
-	name  string
-	pid   int // outside
-	start string
+	name   string
+	pid    int // outside
+	start  string
+	spaces []uint64 // the namespaces that it has a number in, from the world's to its own
 }
+
+// space is the namespace that it is in.
+func (p *liveProcess) space() uint64 { return p.spaces[len(p.spaces)-1] }
 
 type liveActor struct {
 	conn    *net.UnixConn
@@ -109,8 +112,8 @@ type liveActor struct {
 // NewLive starts a world. inside asks for a pid namespace of its own, which needs
 // root.
 func NewLive(p *Program, inside bool) (*Live, error) {
-	l := &Live{patience: p.patience, inside: inside, pts: -1, actors: map[string]*liveActor{}, numbers: map[string]axprocess.PID{},
-		names: map[axprocess.PID]string{}, hostNames: map[int]string{}}
+	l := &Live{patience: p.patience, inside: inside, pts: -1, actors: map[string]*liveActor{}, numbers: newNumbers(),
+		hostNames: map[int]string{}}
 	var err error
 	if l.dir, err = os.MkdirTemp("", "world"); err != nil {
 		return nil, err
@@ -126,7 +129,7 @@ func NewLive(p *Program, inside bool) (*Live, error) {
 		l.Close()
 		return nil, err
 	}
-	if _, err := l.accept("init", 1, nil); err != nil {
+	if _, err := l.accept("init", 1, nil, nil); err != nil {
 		l.Close()
 		return nil, err
 	}
@@ -198,8 +201,8 @@ func (p *liveProcess) kill() {
 }
 
 // accept takes in the actor that says hello as token: a process if of is nil, else
-// a thread of it.
-func (l *Live) accept(name string, token int, of *liveProcess) (inner axprocess.PID, err error) {
+// a thread of it. It returns the number that maker knows it by.
+func (l *Live) accept(name string, token int, of *liveProcess, maker *liveActor) (number axprocess.PID, err error) {
 	if err := l.listener.SetDeadline(time.Now().Add(Patience)); err != nil {
 		return 0, err
 	}
@@ -213,25 +216,50 @@ func (l *Live) accept(name string, token int, of *liveProcess) (inner axprocess.
 		conn.Close()
 		return 0, fmt.Errorf("%s says hello as %v, not as %d: %w", name, v, token, err)
 	}
+	l.actors[name] = a
 	pid, err := peer(conn)
 	if err != nil {
 		return 0, err
 	}
-	inner = axprocess.PID(v[2])
 	if of == nil {
-		stat, err := readStat(pid, pid)
-		if err != nil {
+		if a.process, err = l.newProcess(name, pid, maker); err != nil {
 			return 0, err
 		}
-		a.process = &liveProcess{name, pid, stat.start}
-		a.tid = pid
-		l.processes = append(l.processes, a.process)
-	} else if a.tid, err = outerTID(pid, v[2]); err != nil {
+	}
+	tid, numbers, err := findThread(pid, v[2])
+	if err != nil {
 		return 0, err
 	}
-	l.actors[name] = a
-	l.numbers[name], l.names[inner], l.hostNames[a.tid] = inner, name, name
-	return inner, nil
+	a.tid, l.hostNames[tid] = tid, name
+	spaces := a.process.spaces
+	for i, space := range spaces {
+		l.learn(name, space, numbers[len(numbers)-len(spaces)+i])
+	}
+	if maker == nil {
+		return numbers[len(numbers)-1], nil
+	}
+	return l.of[name][maker.process.space()], nil
+}
+
+// newProcess takes in a process that has said hello.
+func (l *Live) newProcess(name string, pid int, maker *liveActor) (*liveProcess, error) {
+	stat, err := readStat(pid, pid)
+	if err != nil {
+		return nil, err
+	}
+	var own unix.Stat_t
+	if err := unix.Stat(fmt.Sprintf("/proc/%d/ns/pid", pid), &own); err != nil {
+		return nil, err
+	}
+	p := &liveProcess{name: name, pid: pid, start: stat.start}
+	if maker != nil {
+		p.spaces = slices.Clone(maker.process.spaces)
+	}
+	if len(p.spaces) == 0 || p.space() != own.Ino {
+		p.spaces = append(p.spaces, own.Ino)
+	}
+	l.processes = append(l.processes, p)
+	return p, nil
 }
 
 // peer returns who connected, by the number outside.
@@ -250,11 +278,12 @@ func peer(conn *net.UnixConn) (pid int, err error) {
 	return int(cred.Pid), nil
 }
 
-// outerTID finds the thread of a process that has an inner number.
-func outerTID(pid, inner int) (int, error) {
+// findThread finds the thread of a process that has an inner number, and returns
+// its number outside, and its numbers from the driver's namespace to its own.
+func findThread(pid, inner int) (tid int, numbers []axprocess.PID, err error) {
 	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	for _, task := range tasks {
 		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/status", pid, task.Name()))
@@ -263,11 +292,21 @@ func outerTID(pid, inner int) (int, error) {
 		}
 		_, line, _ := strings.Cut(string(status), "\nNSpid:")
 		line, _, _ = strings.Cut(line, "\n")
-		if f := strings.Fields(line); len(f) > 0 && f[len(f)-1] == strconv.Itoa(inner) {
-			return strconv.Atoi(task.Name())
+		f := strings.Fields(line)
+		if len(f) == 0 || f[len(f)-1] != strconv.Itoa(inner) {
+			continue
 		}
+		for _, word := range f {
+			n, err := strconv.Atoi(word)
+			if err != nil {
+				return 0, nil, err
+			}
+			numbers = append(numbers, axprocess.PID(n))
+		}
+		tid, err = strconv.Atoi(task.Name())
+		return tid, numbers, err
 	}
-	return 0, fmt.Errorf("process %d has no thread %d", pid, inner)
+	return 0, nil, fmt.Errorf("process %d has no thread %d", pid, inner)
 }
 
 func (a *liveActor) send(v ...int) error {
@@ -319,6 +358,9 @@ func (a *liveActor) answer() (v []int, err error) {
 
 // Do takes a step, knowing what the table came to: whether to wait for an answer.
 func (l *Live) Do(s Step, expect Kind) (Outcome, error) {
+	if s.Actor == theTerminal {
+		return l.otherEnd(s)
+	}
 	a := l.actors[s.Actor]
 	if a == nil {
 		return Outcome{}, fmt.Errorf("nobody is named %q", s.Actor)
@@ -331,6 +373,11 @@ func (l *Live) Do(s Step, expect Kind) (Outcome, error) {
 	}
 	if s.Verb == "opentty" {
 		if err := l.openTerminal(); err != nil {
+			return Outcome{}, err
+		}
+	}
+	if s.Verb == "readtty" && expect == Answers {
+		if err := l.types("x\n"); err != nil {
 			return Outcome{}, err
 		}
 	}
@@ -366,7 +413,7 @@ func (l *Live) Do(s Step, expect Kind) (Outcome, error) {
 // is answered when the child lets go.
 func (l *Live) forked(a *liveActor, s Step, token int, expect Kind) (Outcome, error) {
 	if expect == Blocks {
-		if _, err := l.accept(s.Args[0], token, nil); err != nil {
+		if _, err := l.accept(s.Args[0], token, nil, a); err != nil {
 			return Outcome{}, err
 		}
 		a.pending = &s
@@ -379,38 +426,14 @@ func (l *Live) forked(a *liveActor, s Step, token int, expect Kind) (Outcome, er
 	if answer[0] < 0 {
 		return Outcome{Text: errnoName(answer[0])}, nil
 	}
-	inner, err := l.accept(s.Args[0], token, nil)
+	number, err := l.accept(s.Args[0], token, nil, a)
 	if err != nil {
 		return Outcome{}, err
 	}
-	if int(inner) != answer[0] {
-		return Outcome{Text: fmt.Sprintf("fork returned %d, the child is %d", answer[0], inner)}, nil
+	if int(number) != answer[0] {
+		return Outcome{Text: fmt.Sprintf("fork returned %d, the child is %d", answer[0], number)}, nil
 	}
 	return Outcome{Text: s.Args[0]}, nil
-}
-
-func (l *Live) openTerminal() (err error) {
-	if l.terminal != nil {
-		return nil
-	}
-	master, slave, err := pty.Open()
-	if err != nil {
-		return err
-	}
-	defer slave.Close()
-	if l.pts, err = strconv.Atoi(filepath.Base(slave.Name())); err != nil {
-		return err
-	}
-	attr, err := unix.IoctlGetTermios(int(slave.Fd()), unix.TCGETS)
-	if err != nil {
-		return err
-	}
-	attr.Lflag |= unix.TOSTOP
-	if err := unix.IoctlSetTermios(int(slave.Fd()), unix.TCSETS, attr); err != nil {
-		return err
-	}
-	l.terminal = master
-	return slave.Chmod(0o666)
 }
 
 // returns waits for what a blocked call has come to; where the table says that it
@@ -429,7 +452,7 @@ func (l *Live) returns(a *liveActor, expect Kind) (Outcome, error) {
 	}
 	a.pending = nil
 	if s.Verb == "fork" {
-		return Outcome{Text: l.named(answer[0])}, nil
+		return Outcome{Text: l.told(a, answer[0])}, nil
 	}
 	return l.decode(a, *s, nil, answer)
 }
@@ -469,18 +492,13 @@ func (l *Live) awaitBlock(a *liveActor, s Step) (string, error) {
 
 func errnoName(n int) string { return unix.ErrnoName(syscall.Errno(-n)) }
 
-// named is a number's name inside.
-func (l *Live) named(n int) string {
-	if n == 0 {
-		return "0"
-	}
-	if name, known := l.names[axprocess.PID(n)]; known {
-		return name
-	}
-	if !l.inside {
+// told is a number that an actor was given as an answer.
+func (l *Live) told(a *liveActor, n int) string {
+	name := l.name(a.process.space(), axprocess.PID(n))
+	if !l.inside && strings.HasPrefix(name, "?") {
 		return outside
 	}
-	return fmt.Sprintf("?%d", n)
+	return name
 }
 
 // World reads what /proc shows of all processes.

@@ -16,10 +16,10 @@ import (
 // encode makes a step a command: its letter and its numbers.
 func (l *Live) encode(a *liveActor, s Step) ([]int, error) {
 	letters := map[string]rune{"clone": 't', "exit": 'x', "exit_group": 'g', "exec": 'e', "setsid": 's', "setpgid": 'p',
-		"getpgid": 'P', "getsid": 'S', "getppid": 'q', "getpid": 'm', "lastpid": 'n'}
+		"getpgid": 'P', "getsid": 'S', "getppid": 'q', "getpid": 'm', "lastpid": 'n', "unshare": 'u'}
 	v := []int{int(letters[s.Verb])}
 	switch s.Verb {
-	case "exec", "setsid", "getppid", "getpid":
+	case "exec", "setsid", "getppid", "getpid", "unshare":
 		return v, nil
 	case "clone":
 		l.tokens++
@@ -27,8 +27,13 @@ func (l *Live) encode(a *liveActor, s Step) ([]int, error) {
 	case "exit", "exit_group", "lastpid":
 		n, err := strconv.Atoi(s.Args[0])
 		return append(v, n), err
-	case "setpgid", "getpgid", "getsid":
-		return l.pids(v, s.Args)
+	case "setpgid":
+		if v, err := l.pids(a, v, s.Args); err != nil || l.mayMove(a, v[1], v[2]) {
+			return v, err
+		}
+		return nil, fmt.Errorf("%s would put an init into a group that goes by another number of its namespace", s)
+	case "getpgid", "getsid":
+		return l.pids(a, v, s.Args)
 	case "fork":
 		return l.encodeFork(s)
 	case "subreaper":
@@ -38,24 +43,42 @@ func (l *Live) encode(a *liveActor, s Step) ([]int, error) {
 		}
 		return []int{'r', on}, nil
 	case "wait4":
-		return l.encodeWait([]int{'w'}, s.Args)
+		return l.encodeWait(a, []int{'w'}, s.Args)
 	case "waitid":
 		of, err := idTypeOf(s.Args[0])
 		if err != nil {
 			return nil, err
 		}
-		return l.encodeWait([]int{'W', int(of)}, s.Args[1:])
+		return l.encodeWait(a, []int{'W', int(of)}, s.Args[1:])
 	case "kill", "tkill", "tgkill":
-		return l.encodeKill(s)
+		return l.encodeKill(a, s)
 	case "pdeathsig", "action", "block", "unblock":
 		return encodeSignal(s)
 	}
-	return l.encodeTerminal(s)
+	return l.encodeTerminal(a, s)
 }
 
-func (l *Live) pids(v []int, words []string) ([]int, error) {
+// mayMove says whether a setpgid is safe for the machine: an init whose group goes
+// by another number of its namespace waits for that number to be free when it
+// exits, for ever (kernel: zap_pid_ns_processes).
+func (l *Live) mayMove(a *liveActor, pid, pgid int) bool {
+	target := a.process.name
+	if pid != 0 {
+		target = l.told(a, pid)
+	}
+	i := slices.IndexFunc(l.processes, func(p *liveProcess) bool { return p.name == target })
+	if i < 0 || pgid == 0 {
+		return true
+	}
+	space := l.processes[i].space()
+	group := l.told(a, pgid)
+	_, inside := l.of[group][space]
+	return l.of[target][space] != 1 || group == target || !inside
+}
+
+func (l *Live) pids(a *liveActor, v []int, words []string) ([]int, error) {
 	for _, word := range words {
-		n, err := pidOf(word, l.numbers)
+		n, err := l.pid(a.process.space(), word)
 		if err != nil {
 			return nil, err
 		}
@@ -65,7 +88,7 @@ func (l *Live) pids(v []int, words []string) ([]int, error) {
 }
 
 func (l *Live) encodeFork(s Step) ([]int, error) {
-	const cloneParent, cloneVfork = 0x8000, 0x4000
+	const cloneParent, cloneVfork, cloneNewPID = 0x8000, 0x4000, 0x20000000
 	b, err := birthOf(s.Args)
 	if err != nil {
 		return nil, err
@@ -77,6 +100,9 @@ func (l *Live) encodeFork(s Step) ([]int, error) {
 	if b.vfork {
 		flags |= cloneVfork
 	}
+	if b.newpid {
+		flags |= cloneNewPID
+	}
 	signal := int(b.exitSignal)
 	if b.parent {
 		signal = 0 // clone3 wants none: it is the forker's own
@@ -85,8 +111,8 @@ func (l *Live) encodeFork(s Step) ([]int, error) {
 	return []int{'f', 1000 + l.tokens, flags, signal, int(b.pid)}, nil
 }
 
-func (l *Live) encodeWait(v []int, words []string) ([]int, error) {
-	v, err := l.pids(v, words[:1])
+func (l *Live) encodeWait(a *liveActor, v []int, words []string) ([]int, error) {
+	v, err := l.pids(a, v, words[:1])
 	if err != nil {
 		return nil, err
 	}
@@ -94,15 +120,15 @@ func (l *Live) encodeWait(v []int, words []string) ([]int, error) {
 	return append(v, int(int32(opts))), err
 }
 
-func (l *Live) encodeKill(s Step) ([]int, error) {
+func (l *Live) encodeKill(a *liveActor, s Step) ([]int, error) {
 	last := len(s.Args) - 1
-	v, err := l.pids([]int{map[string]int{"kill": 'k', "tkill": 'j', "tgkill": 'K'}[s.Verb]}, s.Args[:last])
+	v, err := l.pids(a, []int{map[string]int{"kill": 'k', "tkill": 'j', "tgkill": 'K'}[s.Verb]}, s.Args[:last])
 	if err != nil {
 		return nil, err
 	}
 	if !l.inside {
 		for i, n := range v[1:] {
-			_, known := l.numbers[strings.TrimPrefix(s.Args[i], "-")]
+			_, known := l.of[strings.TrimPrefix(s.Args[i], "-")]
 			if n <= 1 || !known || s.Args[i] == "init" {
 				return nil, fmt.Errorf("%s is refused outside of a pid namespace", s)
 			}
@@ -139,7 +165,7 @@ func encodeSignal(s Step) ([]int, error) {
 	return []int{'i', int(sig), kind, flags}, nil
 }
 
-func (l *Live) encodeTerminal(s Step) ([]int, error) {
+func (l *Live) encodeTerminal(a *liveActor, s Step) ([]int, error) {
 	letters := map[string]int{"opentty": 'o', "setctty": 'c', "notty": 'n', "setpgrp": 'p', "getpgrp": 'g', "getttysid": 's',
 		"readtty": 'r', "writetty": 'w'}
 	letter, known := letters[s.Verb]
@@ -153,7 +179,7 @@ func (l *Live) encodeTerminal(s Step) ([]int, error) {
 	case s.Verb == "setctty" && len(s.Args) > 0:
 		return append(v, 1), nil
 	case s.Verb == "setpgrp":
-		return l.pids(v, s.Args)
+		return l.pids(a, v, s.Args)
 	}
 	return append(v, 0), nil
 }
@@ -168,27 +194,24 @@ func (l *Live) decode(a *liveActor, s Step, sent, v []int) (Outcome, error) {
 	}
 	switch s.Verb {
 	case "clone":
-		if _, err := l.accept(s.Args[0], sent[1], a.process); err != nil {
+		if _, err := l.accept(s.Args[0], sent[1], a.process, a); err != nil {
 			return Outcome{}, err
 		}
 		return Outcome{Text: s.Args[0]}, nil
 	case "exec":
 		// It leads its process now, and goes by its number.
-		l.numbers[s.Actor] = l.numbers[a.process.name]
+		l.inherit(s.Actor, a.process.name)
 		a.tid = a.process.pid
 		return Outcome{Text: "ok"}, nil
 	case "setsid", "getpgid", "getsid", "getppid", "getpgrp", "getttysid":
-		if s.Verb == "getppid" && v[0] != 0 && !l.inside && s.Actor == "init" {
-			return Outcome{Text: outside}, nil
-		}
-		return Outcome{Text: l.named(v[0])}, nil
+		return Outcome{Text: l.told(a, v[0])}, nil
 	case "getpid":
 		return Outcome{Text: strconv.Itoa(v[0])}, nil
 	case "wait4":
 		if v[0] == 0 {
 			return Outcome{Text: "nothing"}, nil
 		}
-		return Outcome{Text: l.statusWords(v[0], v[1])}, nil
+		return Outcome{Text: statusWords(l.told(a, v[0]), v[1])}, nil
 	case "waitid":
 		if v[1] == 0 {
 			return Outcome{Text: "nothing"}, nil
@@ -198,14 +221,13 @@ func (l *Live) decode(a *liveActor, s Step, sent, v []int) (Outcome, error) {
 		if v[2] < 1 || v[2] > 6 {
 			return Outcome{Text: fmt.Sprintf("si_code %d", v[2])}, nil
 		}
-		return Outcome{Text: describe(l.named(v[1]), causes[v[2]], int32(v[3]))}, nil
+		return Outcome{Text: describe(l.told(a, v[1]), causes[v[2]], int32(v[3]))}, nil
 	}
 	return Outcome{Text: "ok"}, nil
 }
 
 // statusWords reads wait(2)'s status.
-func (l *Live) statusWords(pid, status int) string {
-	name := l.named(pid)
+func statusWords(name string, status int) string {
 	switch {
 	case status == 0xffff:
 		return describe(name, axprocess.Continued, 0)
@@ -249,12 +271,6 @@ func readStat(pid, tid int) (s stat, err error) {
 
 func (l *Live) seen(p *liveProcess, st stat) (Seen, error) {
 	s := Seen{Parent: l.host(st.ppid), Group: l.host(st.pgid), Session: l.host(st.sid), State: Runs}
-	if st.tty != 0 && st.state != "Z" {
-		s.Foreground = "0"
-		if st.fore > 0 {
-			s.Foreground = l.host(st.fore)
-		}
-	}
 	threads, err := l.threads(p, st)
 	if err != nil {
 		return s, err
@@ -267,6 +283,12 @@ func (l *Live) seen(p *liveProcess, st stat) (Seen, error) {
 		s.State = Zombie
 	case st.state == "T":
 		s.State = Stopped
+	}
+	if st.tty != 0 && s.State != Zombie {
+		s.Foreground = "0"
+		if st.fore > 0 {
+			s.Foreground = l.host(st.fore)
+		}
 	}
 	return s, nil
 }

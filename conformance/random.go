@@ -326,7 +326,7 @@ func (g *generator) drawWait(actor string) []Step {
 	}
 	child := g.alive()
 	if children := a.Process().Children(); len(children) > 0 && g.rng.IntN(3) > 0 {
-		child = g.table.name(children[g.rng.IntN(len(children))].PID())
+		child = g.table.call(children[g.rng.IntN(len(children))].PID())
 	}
 	if g.rng.IntN(2) == 0 {
 		if g.rng.IntN(3) == 0 {

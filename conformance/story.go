@@ -35,7 +35,8 @@ type Story struct {
 }
 
 // Step is one line: what an actor does. An actor is a thread; the thread that
-// leads a process has the process's name.
+// leads a process has the process's name. The actor named terminal is the world's
+// terminal, seen from its other end: it types and hangs up.
 type Step struct {
 	Line  int
 	Actor string
@@ -64,7 +65,7 @@ func (s Story) String() string {
 
 // verbs are what an actor can do, with the least and the most arguments.
 var verbs = map[string][2]int{
-	"fork":       {1, 9}, // NAME [parent] [vfork] [exit=SIGNAL] [pid=N]
+	"fork":       {1, 9}, // NAME [parent] [vfork] [newpid] [exit=SIGNAL] [pid=N]
 	"clone":      {1, 1}, // NAME: a thread
 	"exit":       {1, 1}, // CODE: the thread
 	"exit_group": {1, 1}, // CODE
@@ -95,8 +96,14 @@ var verbs = map[string][2]int{
 	"getttysid":  {0, 0},
 	"readtty":    {0, 0},
 	"writetty":   {0, 0},
+	"unshare":    {0, 0}, // the children to come are born in a new pid namespace
+	"types":      {1, 1}, // SIGNAL: what a key of the terminal sends to the foreground
+	"hangup":     {0, 0}, // the terminal's other end is closed
 	"is":         {1, 9}, // of a process: parent=NAME group=NAME session=NAME state=STATE
 }
+
+// theTerminal is the actor that is no thread.
+const theTerminal = "terminal"
 
 // births are the verbs that make an actor, named by the first argument.
 var births = []string{"fork", "clone"}
@@ -149,10 +156,10 @@ func (s Story) NeedsRoot() bool {
 
 func (s Step) needsRoot() bool {
 	switch s.Verb {
-	case "lastpid", "getpid":
+	case "lastpid", "getpid", "unshare":
 		return true
 	case "fork":
-		return slices.ContainsFunc(s.Args, func(arg string) bool { return strings.HasPrefix(arg, "pid=") })
+		return slices.ContainsFunc(s.Args, func(arg string) bool { return arg == "newpid" || strings.HasPrefix(arg, "pid=") })
 	case "kill", "tkill", "tgkill":
 		for _, arg := range s.Args[:len(s.Args)-1] {
 			if _, err := strconv.Atoi(arg); err == nil || arg == "init" || strings.HasPrefix(arg, "-") {
@@ -217,32 +224,12 @@ func idTypeOf(word string) (axprocess.IDType, error) {
 	return t, nil
 }
 
-// pidOf reads a number, "any", a name, or -name for a group, given the numbers
-// that the names have on one side.
-func pidOf(word string, numbers map[string]axprocess.PID) (axprocess.PID, error) {
-	if n, err := strconv.ParseInt(word, 10, 32); err == nil {
-		return axprocess.PID(n), nil
-	}
-	if word == "any" {
-		return axprocess.WaitAny, nil
-	}
-	name, minus := strings.CutPrefix(word, "-")
-	n, known := numbers[name]
-	if !known {
-		return 0, fmt.Errorf("nobody is named %q", name)
-	}
-	if minus {
-		n = -n
-	}
-	return n, nil
-}
-
 // birth is what a fork's arguments ask for.
 type birth struct {
-	name          string
-	parent, vfork bool
-	exitSignal    axprocess.Signal
-	pid           axprocess.PID
+	name                  string
+	parent, vfork, newpid bool
+	exitSignal            axprocess.Signal
+	pid                   axprocess.PID
 }
 
 func birthOf(args []string) (b birth, err error) {
@@ -254,6 +241,8 @@ func birthOf(args []string) (b birth, err error) {
 			b.parent = true
 		case "vfork":
 			b.vfork = true
+		case "newpid":
+			b.newpid = true
 		case "exit":
 			b.exitSignal, err = signalOf(value)
 		case "pid":

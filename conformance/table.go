@@ -37,11 +37,11 @@ const outside = "outside"
 
 // Table acts stories in a table.
 type Table struct {
-	table     *axprocess.Table
-	terminal  *axprocess.Terminal
-	actors    map[string]*tableActor
-	numbers   map[string]axprocess.PID
-	names     map[axprocess.PID]string // of the last one born with a number
+	table    *axprocess.Table
+	terminal *axprocess.Terminal
+	actors   map[string]*tableActor
+	numbers
+	opened    map[*axprocess.Process]bool // who has opened the terminal
 	processes []named
 }
 
@@ -52,9 +52,8 @@ type named struct {
 
 type tableActor struct {
 	*axprocess.Thread
-	waiting  chan string        // gets the result of a call that blocks
-	cancel   context.CancelFunc // ends that call
-	terminal bool               // the terminal is open
+	waiting chan string        // gets the result of a call that blocks
+	cancel  context.CancelFunc // ends that call
 }
 
 // NewTable returns a table with an init. inside says whether the init is that of
@@ -65,14 +64,14 @@ func NewTable(inside bool) (*Table, error) {
 		opts = append(opts, axprocess.WithNamespaceInit())
 	}
 	t := &Table{table: axprocess.NewTable(opts...), actors: map[string]*tableActor{},
-		numbers: map[string]axprocess.PID{}, names: map[axprocess.PID]string{}}
+		numbers: newNumbers(), opened: map[*axprocess.Process]bool{}}
 	t.terminal = t.table.NewTerminal(nil)
 	p, err := t.table.NewInit(1).Leader(nil).Build()
 	if err != nil {
 		return nil, err
 	}
 	if !inside {
-		t.names[1] = outside
+		t.learn(outside, t.table.Namespace().ID(), 1)
 		if p, err = p.Fork(axprocess.NextPID).Leader(nil).Build(); err != nil {
 			return nil, err
 		}
@@ -94,19 +93,21 @@ func (t *Table) born(name string, p *axprocess.Process) {
 
 func (t *Table) actor(name string, h *axprocess.Thread) {
 	t.actors[name] = &tableActor{Thread: h}
-	t.numbers[name], t.names[h.TID()] = h.TID(), name
+	for ns := h.Process().Namespace(); ns != nil; ns = ns.Parent() {
+		t.learn(name, ns.ID(), h.TIDIn(ns))
+	}
 }
 
-// name returns what a number is called.
-func (t *Table) name(n axprocess.PID) string {
-	if n == 0 {
-		return "0"
-	}
-	if name, known := t.names[n]; known {
-		return name
-	}
-	return fmt.Sprintf("?%d", n)
+// call is what a number of the table's own namespace is called.
+func (t *Table) call(n axprocess.PID) string { return t.name(t.table.Namespace().ID(), n) }
+
+// processName is the name of a thread's process.
+func (t *Table) processName(p *axprocess.Process) string {
+	return t.processes[slices.IndexFunc(t.processes, func(n named) bool { return n.Process == p })].name
 }
+
+// space is the namespace that an actor's numbers are of.
+func (a *tableActor) space() uint64 { return a.Process().Namespace().ID() }
 
 // Close ends what still waits.
 func (t *Table) Close() {
@@ -131,6 +132,8 @@ func (a *tableActor) runs() bool { return !a.IsExited() && a.Process().Stopped()
 func (t *Table) Do(s Step) (Outcome, error) {
 	a := t.actors[s.Actor]
 	switch {
+	case s.Actor == theTerminal:
+		return t.otherEnd(s)
 	case a == nil:
 		return Outcome{}, fmt.Errorf("nobody is named %q", s.Actor)
 	case s.Verb == "is":
@@ -173,11 +176,12 @@ func refused(err error) string {
 
 func answered(err error) (Outcome, error) { return Outcome{Text: refused(err)}, nil }
 
-func (t *Table) pidAnswered(n axprocess.PID, err error) (Outcome, error) {
+// told is a number that an actor is given as an answer.
+func (t *Table) told(a *tableActor, n axprocess.PID, err error) (Outcome, error) {
 	if err != nil {
 		return answered(err)
 	}
-	return Outcome{Text: t.name(n)}, nil
+	return Outcome{Text: t.name(a.space(), n)}, nil
 }
 
 func (t *Table) act(a *tableActor, s Step) (Outcome, error) {
@@ -196,15 +200,17 @@ func (t *Table) act(a *tableActor, s Step) (Outcome, error) {
 		return t.exit(a, s)
 	case "exec":
 		err := a.Exec()
-		t.numbers[s.Actor] = a.TID()
+		t.inherit(s.Actor, t.processName(p))
 		return answered(err)
 	case "setsid":
-		return t.pidAnswered(p.Setsid())
+		n, err := p.Setsid()
+		return t.told(a, n, err)
 	case "getppid":
-		if parent := p.Parent(); parent != nil {
-			return Outcome{Text: t.name(parent.PID())}, nil
-		}
-		return Outcome{Text: "0"}, nil
+		n, err := p.Getppid()
+		return t.told(a, n, err)
+	case "unshare":
+		_, err := a.Unshare()
+		return answered(err)
 	case "subreaper":
 		return answered(p.SetChildSubreaper(s.Args[0] == "on"))
 	case "setpgid", "getpgid", "getsid", "wait4", "waitid", "kill", "tkill", "tgkill", "setpgrp":
@@ -212,7 +218,7 @@ func (t *Table) act(a *tableActor, s Step) (Outcome, error) {
 	case "pdeathsig", "action", "block", "unblock":
 		return t.signals(a, s)
 	case "getpid":
-		return Outcome{Text: strconv.Itoa(int(p.PID()))}, nil
+		return Outcome{Text: strconv.Itoa(int(p.PIDIn(p.Namespace())))}, nil
 	case "lastpid":
 		return t.useUp(s)
 	}
@@ -231,12 +237,15 @@ func (t *Table) fork(a *tableActor, s Step) (Outcome, error) {
 	if b.vfork {
 		builder = builder.Vfork()
 	}
+	if b.newpid {
+		builder = builder.NewNamespace()
+	}
 	p, err := builder.Build()
 	if err != nil {
 		return answered(err)
 	}
 	t.born(b.name, p)
-	t.actors[b.name].terminal = a.terminal
+	t.opened[p] = t.opened[a.Process()]
 	if !b.vfork {
 		return Outcome{Text: b.name}, nil
 	}
@@ -284,19 +293,21 @@ func (t *Table) actOn(a *tableActor, s Step) (Outcome, error) {
 	if s.Verb == "waitid" {
 		words = s.Args[1:]
 	}
-	n, err := pidOf(words[0], t.numbers)
+	n, err := t.pid(a.space(), words[0])
 	if err != nil {
 		return Outcome{}, err
 	}
 	switch s.Verb {
 	case "getpgid":
-		return t.pidAnswered(p.Getpgid(n))
+		n, err := p.Getpgid(n)
+		return t.told(a, n, err)
 	case "getsid":
-		return t.pidAnswered(p.Getsid(n))
+		n, err := p.Getsid(n)
+		return t.told(a, n, err)
 	case "setpgrp":
-		return t.access(a.SetForeground(t.terminal, n))
+		return t.terminals(a, s)
 	case "setpgid":
-		pgid, err := pidOf(words[1], t.numbers)
+		pgid, err := t.pid(a.space(), words[1])
 		if err != nil {
 			return Outcome{}, err
 		}
@@ -339,7 +350,7 @@ func (t *Table) kill(a *tableActor, s Step, n axprocess.PID, sig axprocess.Signa
 		_, err = p.Tkill(n, sig)
 	case "tgkill":
 		var tid axprocess.PID
-		if tid, err = pidOf(s.Args[1], t.numbers); err != nil {
+		if tid, err = t.pid(a.space(), s.Args[1]); err != nil {
 			return Outcome{}, err
 		}
 		_, err = p.Tgkill(n, tid, sig)
@@ -380,26 +391,30 @@ func (t *Table) block(a *tableActor, call func(context.Context) string) {
 func (t *Table) wait(a *tableActor, call func(context.Context, axprocess.WaitOptions) (axprocess.WaitResult, error)) (Outcome, error) {
 	r, err := call(context.Background(), axprocess.WNOHANG)
 	if err != nil || r.Cause != 0 {
-		return t.waited(r, err)
+		return t.waited(a, r, err)
 	}
 	// Nothing is ready. Without WNOHANG it blocks; with it, it says so.
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if r, err = call(ctx, 0); err == nil {
-		return t.waited(r, err)
+		return t.waited(a, r, err)
 	}
+	space := a.space()
 	t.block(a, func(ctx context.Context) string {
-		out, _ := t.waited(call(ctx, 0))
-		return out.Text
+		r, err := call(ctx, 0)
+		if err != nil {
+			return refused(err)
+		}
+		return describe(t.name(space, r.PID), r.Cause, r.Code)
 	})
 	return Outcome{Kind: Blocks}, nil
 }
 
-func (t *Table) waited(r axprocess.WaitResult, err error) (Outcome, error) {
+func (t *Table) waited(a *tableActor, r axprocess.WaitResult, err error) (Outcome, error) {
 	if err != nil {
 		return answered(err)
 	}
-	return Outcome{Text: describe(t.name(r.PID), r.Cause, r.Code)}, nil
+	return Outcome{Text: describe(t.name(a.space(), r.PID), r.Cause, r.Code)}, nil
 }
 
 // describe is a wait's result in words. Whether there was a core dump depends on
@@ -450,11 +465,11 @@ func (a *tableActor) still() bool { return a.IsWaiting() || a.VforkChild() != ni
 
 // useUp gives out numbers until the last one was the one asked for.
 func (t *Table) useUp(s Step) (Outcome, error) {
-	last, err := pidOf(s.Args[0], nil)
+	last, err := strconv.Atoi(s.Args[0])
 	if err != nil {
 		return Outcome{}, err
 	}
-	for n := axprocess.PID(0); n != last; {
+	for n := axprocess.PID(0); int(n) != last; {
 		p, err := t.table.Init().Fork(axprocess.NextPID).Build()
 		if err != nil {
 			return Outcome{}, err
@@ -500,35 +515,6 @@ func (t *Table) signals(a *tableActor, s Step) (Outcome, error) {
 	return answered(a.Process().SetDisposition(sig, d, flags))
 }
 
-func (t *Table) access(access axprocess.Access, err error) (Outcome, error) {
-	if access == axprocess.Signalled {
-		return Outcome{Kind: Gone}, nil
-	}
-	return answered(err)
-}
-
-// terminals is for the calls about the terminal.
-func (t *Table) terminals(a *tableActor, s Step) (Outcome, error) {
-	p := a.Process()
-	switch s.Verb {
-	case "opentty":
-		return answered(nil)
-	case "setctty":
-		return answered(p.SetTerminal(t.terminal, len(s.Args) > 0))
-	case "notty":
-		return answered(p.GiveUpTerminal(t.terminal))
-	case "getpgrp":
-		return t.pidAnswered(p.GetForeground(t.terminal))
-	case "getttysid":
-		return t.pidAnswered(p.TerminalSession(t.terminal))
-	case "writetty":
-		return t.access(a.WriteTerminal(t.terminal, true))
-	case "readtty":
-		return t.access(a.ReadTerminal(t.terminal))
-	}
-	return Outcome{}, fmt.Errorf("the table does not know %q", s.Verb)
-}
-
 // World returns what is seen of all processes.
 func (t *Table) World() World {
 	w := World{}
@@ -542,9 +528,9 @@ func (t *Table) World() World {
 }
 
 func (t *Table) seen(p *axprocess.Process) Seen {
-	s := Seen{Parent: outside, Group: t.name(p.Group().PGID()), Session: t.name(p.Session().SID()), State: Runs}
+	s := Seen{Parent: outside, Group: t.call(p.Group().PGID()), Session: t.call(p.Session().SID()), State: Runs}
 	if parent := p.Parent(); parent != nil {
-		s.Parent = t.name(parent.PID())
+		s.Parent = t.call(parent.PID())
 	}
 	switch {
 	case p.IsZombie():
@@ -556,12 +542,15 @@ func (t *Table) seen(p *axprocess.Process) Seen {
 	}
 	var threads []string
 	for _, h := range p.Threads() {
-		threads = append(threads, t.name(h.TID()))
+		threads = append(threads, t.call(h.TID()))
+	}
+	if p.State() == axprocess.Exiting && len(threads) == 0 {
+		threads = append(threads, t.call(p.PID())) // an init that waits for its namespace sleeps
 	}
 	slices.Sort(threads)
 	s.Threads = strings.Join(threads, ",")
 	if term := p.Terminal(); term != nil && !p.IsZombie() {
-		s.Foreground = t.name(term.Foreground())
+		s.Foreground = t.call(term.Foreground())
 	}
 	return s
 }
