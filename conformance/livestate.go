@@ -60,14 +60,15 @@ func (l *Live) encode(a *liveActor, s Step) ([]int, error) {
 
 // mayMove says whether a setpgid is safe for the machine: an init whose group goes
 // by another number of its namespace waits for that number to be free when it
-// exits, for ever (kernel: zap_pid_ns_processes).
+// exits, for ever (kernel: zap_pid_ns_processes). The world's own init leads its
+// session, so it can't be moved.
 func (l *Live) mayMove(a *liveActor, pid, pgid int) bool {
 	target := a.process.name
 	if pid != 0 {
 		target = l.told(a, pid)
 	}
 	i := slices.IndexFunc(l.processes, func(p *liveProcess) bool { return p.name == target })
-	if i < 0 || pgid == 0 {
+	if i <= 0 || pgid == 0 {
 		return true
 	}
 	space := l.processes[i].space()

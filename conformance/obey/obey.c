@@ -6,13 +6,15 @@
  * with what the call returned. Only numbers travel.
  *
  * Calls are made raw, so that no library's idea of threads or of forks comes
- * between. Threads share one thread-local block, so nothing here may use errno.
+ * between. Threads share one thread-local block, and with it errno: only clone()
+ * sets it, and only one thread acts at a time.
  *
  * Safety: a kill of 0, of -1 or of the own group is refused outside of a pid
  * namespace of the suite's own (inside == 1), and so is any kill of what is not a
  * positive number there.
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <sched.h>
@@ -154,7 +156,7 @@ static long do_thread(long token)
 	if ((unsigned long)stack > -4096UL)
 		return (long)stack;
 	int ret = clone(thread_main, stack + size, CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM, (void *)token);
-	return ret < 0 ? -11 /* EAGAIN */ : ret;
+	return ret < 0 ? -errno : ret;
 }
 
 static long do_kill(long pid, long sig)
@@ -362,7 +364,8 @@ int main(int argc, char **argv)
 			struct sigaction act = { .sa_handler = SIG_DFL };
 			sigaction(sig, &act, NULL);
 		}
-	call(SYS_setsid, 0, 0, 0, 0, 0);
+	if (call(SYS_setsid, 0, 0, 0, 0, 0) < 0)
+		leave(112); /* what must not happen to an init (livestate.go, mayMove) could */
 	if (!inside)
 		call(SYS_prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	obey(hello(1));
