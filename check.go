@@ -396,7 +396,7 @@ func (s *state) checkSubreapers() error {
 		if r.parent == 0 {
 			continue
 		}
-		if above := s.rows.At(r.parent); above.flags&flagSubreaper != 0 && above.process != s.init && r.flags&flagBelowSubreaper == 0 {
+		if above := s.rows.At(r.parent); above.flags&flagSubreaper != 0 && !s.immune(above) && r.flags&flagBelowSubreaper == 0 {
 			return fmt.Errorf("process %d is not marked as below subreaper %d", p.pid, above.process.pid)
 		}
 	}
