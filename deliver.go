@@ -403,9 +403,9 @@ func (s *state) leaveSignals(at slab.Index, r *row, h *Thread) {
 		s.endWait(&h.extra.signals, r.process)
 	}
 	mask := r.maskOf(h)
-	if mask != 0 && h.IsLeader() && r.nthreads > 1 {
+	if death := h.parentDeath(); (mask != 0 || death != 0) && h.IsLeader() && r.nthreads > 1 {
 		s.touched(r.process, "its leader exited")
-		r.sigs().self.mask = mask
+		r.sigs().self.mask, r.sigs().parentDeath = mask, death
 	}
 	if r.extra == nil || r.extra.signals == nil {
 		return

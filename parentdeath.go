@@ -5,7 +5,8 @@ import "syscall"
 // This file is about the parent-death signal: what a thread asked to be sent when
 // the thread that is its parent ends, and at each later such end.
 //
-// Invariant: it belongs to the thread; fork clears it, exec keeps it.
+// Invariant: it belongs to the thread; fork clears it, exec keeps it. A leader that
+// has exited while others live still counts.
 
 // SetParentDeathSignal sets what h's process is sent when the thread that is its
 // parent ends, and at each later such end; 0 for nothing. Cleared by fork, kept by
@@ -46,6 +47,10 @@ func (p *Process) setParentDeath(h *Thread, sig Signal) error {
 func (h *Thread) ParentDeathSignal() Signal {
 	s := h.process.table().enter()
 	defer s.leave()
+	return h.parentDeath()
+}
+
+func (h *Thread) parentDeath() Signal {
 	if h.extra == nil {
 		return 0
 	}
@@ -53,16 +58,17 @@ func (h *Thread) ParentDeathSignal() Signal {
 }
 
 // parentDied posts the parent-death signals of a child that has just been passed
-// on by an ended thread of from (kernel: forget_original_parent).
+// on by an ended thread of from. A leader that has exited is still among its
+// process's threads there (kernel: forget_original_parent, for_each_thread).
 func (s *state) parentDied(child *row, from *Process) {
-	if child.firstThread == nil && child.extra != nil && child.extra.signals != nil {
+	if (child.firstThread == nil || child.leaderExited()) && child.extra != nil && child.extra.signals != nil {
 		if sig := child.extra.signals.parentDeath; sig != 0 {
 			s.postParentDeath(child, nil, from, sig)
 		}
 	}
 	for h := child.firstThread; h != nil; h = h.next {
-		if h.extra != nil && h.extra.parentDeath != 0 {
-			s.postParentDeath(child, h, from, h.extra.parentDeath)
+		if sig := h.parentDeath(); sig != 0 {
+			s.postParentDeath(child, h, from, sig)
 		}
 	}
 }

@@ -43,7 +43,7 @@ type signals struct {
 	shared      pendingSet
 	self        threadSignals // of a process without threads; or the mask of a leader that has exited
 	target      *Thread       // who was chosen last (kernel: curr_target)
-	parentDeath Signal        // of a process without threads
+	parentDeath Signal        // of a process without threads; or that of a leader that has exited
 	queued      int           // in all of its sets
 }
 

@@ -300,6 +300,9 @@ func (s *state) promote(at slab.Index, r *row, h *Thread) {
 	h.tid.Store(int32(r.process.pid))
 	s.threads.Set(uint32(r.process.pid), h)
 	r.flags &^= flagLeaderGone
+	if r.extra != nil && r.extra.signals != nil {
+		r.extra.signals.parentDeath = 0 // the old leader's
+	}
 	s.logRenumbered(h, old)
 	if from == nil {
 		return
