@@ -93,8 +93,10 @@ type Live struct {
 
 type liveProcess struct {
 	name   string
-	pid    int // outside
-	start  string
+	pid    int      // outside
+	stat   int      // its /proc/PID/stat, open: nobody else's, whoever gets the number
+	pidfd  int      // likewise
+	gone   bool     // it has been freed, and both are closed
 	spaces []uint64 // the namespaces that it has a number in, from the world's to its own
 }
 
@@ -180,7 +182,10 @@ func (l *Live) Close() {
 	}
 	if l.first != nil && l.first.Process != nil {
 		for _, p := range l.processes {
-			p.kill()
+			if !p.gone {
+				_ = unix.PidfdSendSignal(p.pidfd, unix.SIGKILL, nil, 0) // unless it has ended
+				p.forget()
+			}
 		}
 		<-l.firstDone
 		close(l.ended)
@@ -188,16 +193,11 @@ func (l *Live) Close() {
 	os.RemoveAll(l.dir)
 }
 
-// kill ends a process if it is still what it was.
-func (p *liveProcess) kill() {
-	fd, err := unix.PidfdOpen(p.pid, 0)
-	if err != nil {
-		return
-	}
-	defer unix.Close(fd)
-	if stat, err := readStat(p.pid, p.pid); err == nil && stat.start == p.start {
-		_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
-	}
+// forget gives back what the driver holds of a process.
+func (p *liveProcess) forget() {
+	p.gone = true
+	_ = unix.Close(p.stat)  // they were opened for reading:
+	_ = unix.Close(p.pidfd) // nothing can be lost
 }
 
 // accept takes in the actor that says hello as token: a process if of is nil, else
@@ -226,7 +226,7 @@ func (l *Live) accept(name string, token int, of *liveProcess, maker *liveActor)
 			return 0, err
 		}
 	}
-	tid, numbers, err := findThread(pid, v[2])
+	tid, numbers, err := findThread(pid, v[2], of == nil)
 	if err != nil {
 		return 0, err
 	}
@@ -243,20 +243,24 @@ func (l *Live) accept(name string, token int, of *liveProcess, maker *liveActor)
 
 // newProcess takes in a process that has said hello.
 func (l *Live) newProcess(name string, pid int, maker *liveActor) (*liveProcess, error) {
-	stat, err := readStat(pid, pid)
-	if err != nil {
-		return nil, err
-	}
 	var own unix.Stat_t
 	if err := unix.Stat(fmt.Sprintf("/proc/%d/ns/pid", pid), &own); err != nil {
 		return nil, err
 	}
-	p := &liveProcess{name: name, pid: pid, start: stat.start}
+	p := &liveProcess{name: name, pid: pid}
 	if maker != nil {
 		p.spaces = slices.Clone(maker.process.spaces)
 	}
 	if len(p.spaces) == 0 || p.space() != own.Ino {
 		p.spaces = append(p.spaces, own.Ino)
+	}
+	var err error
+	if p.stat, err = unix.Open(fmt.Sprintf("/proc/%d/stat", pid), unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
+		return nil, err
+	}
+	if p.pidfd, err = unix.PidfdOpen(pid, 0); err != nil {
+		_ = unix.Close(p.stat)
+		return nil, err
 	}
 	l.processes = append(l.processes, p)
 	return p, nil
@@ -280,33 +284,45 @@ func peer(conn *net.UnixConn) (pid int, err error) {
 
 // findThread finds the thread of a process that has an inner number, and returns
 // its number outside, and its numbers from the driver's namespace to its own.
-func findThread(pid, inner int) (tid int, numbers []axprocess.PID, err error) {
+func findThread(pid, inner int, leads bool) (tid int, numbers []axprocess.PID, err error) {
+	if leads {
+		numbers, err = numbersOf(fmt.Sprintf("/proc/%d/status", pid))
+		return pid, numbers, err
+	}
 	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
 	if err != nil {
 		return 0, nil, err
 	}
 	for _, task := range tasks {
-		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/status", pid, task.Name()))
-		if err != nil {
+		numbers, err := numbersOf(fmt.Sprintf("/proc/%d/task/%s/status", pid, task.Name()))
+		if err != nil || numbers[len(numbers)-1] != axprocess.PID(inner) {
 			continue
-		}
-		_, line, _ := strings.Cut(string(status), "\nNSpid:")
-		line, _, _ = strings.Cut(line, "\n")
-		f := strings.Fields(line)
-		if len(f) == 0 || f[len(f)-1] != strconv.Itoa(inner) {
-			continue
-		}
-		for _, word := range f {
-			n, err := strconv.Atoi(word)
-			if err != nil {
-				return 0, nil, err
-			}
-			numbers = append(numbers, axprocess.PID(n))
 		}
 		tid, err = strconv.Atoi(task.Name())
 		return tid, numbers, err
 	}
 	return 0, nil, fmt.Errorf("process %d has no thread %d", pid, inner)
+}
+
+// numbersOf reads the line NSpid of a status file.
+func numbersOf(path string) (numbers []axprocess.PID, err error) {
+	status, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	_, line, _ := strings.Cut(string(status), "\nNSpid:")
+	line, _, _ = strings.Cut(line, "\n")
+	for word := range strings.FieldsSeq(line) {
+		n, err := strconv.Atoi(word)
+		if err != nil {
+			return nil, err
+		}
+		numbers = append(numbers, axprocess.PID(n))
+	}
+	if len(numbers) == 0 {
+		return nil, fmt.Errorf("%s has no NSpid", path)
+	}
+	return numbers, nil
 }
 
 func (a *liveActor) send(v ...int) error {
@@ -504,10 +520,21 @@ func (l *Live) told(a *liveActor, n int) string {
 // World reads what /proc shows of all processes.
 func (l *Live) World() (World, error) {
 	w := World{}
+	var text [1024]byte
 	for _, p := range l.processes {
-		stat, err := readStat(p.pid, p.pid)
-		if err != nil || stat.start != p.start {
-			continue // gone
+		if p.gone {
+			continue
+		}
+		n, err := unix.Pread(p.stat, text[:], 0)
+		if errors.Is(err, unix.ESRCH) {
+			p.forget()
+			continue
+		} else if err != nil {
+			return nil, err
+		}
+		stat, err := parseStat(text[:n])
+		if err != nil {
+			return nil, err
 		}
 		seen, err := l.seen(p, stat)
 		if err != nil {

@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"slices"
@@ -245,23 +246,22 @@ type stat struct {
 	state                      string
 	ppid, pgid, sid, tty, fore int
 	threads                    string // how many, a zombie leader among them
-	start                      string
 }
 
-func readStat(pid, tid int) (s stat, err error) {
-	path := fmt.Sprintf("/proc/%d/stat", pid)
-	if tid != pid {
-		path = fmt.Sprintf("/proc/%d/task/%d/stat", pid, tid)
-	}
+func readStat(path string) (s stat, err error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return s, err
 	}
-	f := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	return parseStat(text)
+}
+
+func parseStat(text []byte) (s stat, err error) {
+	f := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
 	if len(f) < 20 {
-		return s, fmt.Errorf("%s has %d fields", path, len(f))
+		return s, fmt.Errorf("a stat has %d fields: %q", len(f), text)
 	}
-	s.state, s.threads, s.start = f[0], f[17], f[19]
+	s.state, s.threads = f[0], f[17]
 	for i, to := range []*int{&s.ppid, &s.pgid, &s.sid, &s.tty, &s.fore} {
 		if *to, err = strconv.Atoi(f[i+1]); err != nil {
 			return s, err
@@ -311,7 +311,7 @@ func (l *Live) threads(p *liveProcess, st stat) (names []string, err error) {
 		if err != nil {
 			return nil, err
 		}
-		t, err := readStat(p.pid, tid)
+		t, err := readStat(fmt.Sprintf("/proc/%d/task/%d/stat", p.pid, tid))
 		if err != nil {
 			return nil, err
 		}

@@ -30,7 +30,7 @@ func TestRandomStories(t *testing.T) {
 		steps = 2_000
 	}
 	t.Logf("%s=%d", seedVariable, seed)
-	const workers = 2
+	const workers = 6
 	var tallies [workers]Tally
 	var errs [workers]error
 	var done sync.WaitGroup
