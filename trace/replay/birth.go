@@ -2,8 +2,10 @@ package replay
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"maps"
+	"slices"
 	"syscall"
 
 	"axprocess"
@@ -71,6 +73,9 @@ func (e *engine) appear(ev *event) *thread {
 	switch {
 	case len(e.world.roots) == 0:
 		e.world.middle = !e.startsWithExec(ev)
+	case e.world.lost > 0:
+		e.world.lost--
+		e.rep.count("fork", learned, "its forker ended before the fork returned")
 	case !e.world.middle && !e.in.started[ev.tid]:
 		e.rep.disagree("fork", Mismatch{Line: ev.line, Call: fmt.Sprintf("the first line of %d", ev.tid), Want: "a fork that returns it",
 			Got: "none", Rule: "every process but the first is some process's child"})
@@ -100,37 +105,102 @@ func (e *engine) startsWithExec(ev *event) bool {
 	return false
 }
 
-// forkOf finds the fork that made a thread.
+// forkOf finds the fork that made a thread, if that is under way.
 func (e *engine) forkOf(ev *event) *call {
 	if c := e.in.born[ev.tid]; c != nil && c.thread != nil && c.child == nil && !c.judged && e.isOpen(c) {
 		return c
 	}
-	var only *call
-	n := 0
-	inner := e.ownNumber(ev.tid)
+	var silent []*call // forks whose end is not in the window
 	for _, c := range e.open {
-		if !isFork(c.op) || c.child != nil || c.judged || c.thread == nil {
-			continue
-		}
-		if c.done {
-			if !c.result.Known || c.result.Value <= 0 || c.thread.proc.ns.up == nil || c.result.Outer != 0 {
-				continue // it failed, or made another
-			}
-			if inner != 0 {
-				if c.result.Value == inner {
-					return c
-				}
-				continue
-			}
-		}
-		if n++; only == nil {
-			only = c
+		if isFork(c.op) && c.child == nil && !c.judged && c.thread != nil && !c.done {
+			silent = append(silent, c)
 		}
 	}
-	if n > 1 {
+	if n := len(silent); n > 1 && len(e.expected()) == 0 {
 		e.rep.note("line %d: %d forks were under way when %d appeared; the first is taken", ev.line, n, ev.tid)
 	}
-	return only
+	if m := e.match(ev.tid); m != nil {
+		return m.call
+	}
+	if len(silent) > 0 && len(e.world.waiting) == 0 {
+		return silent[0]
+	}
+	return nil
+}
+
+// birth is a child that a fork in a namespace has told of, by its number there, and
+// that has no line yet.
+type birth struct {
+	number int64
+	call   *call   // under way
+	thread *thread // or ended, and this is what it made
+}
+
+// expected returns all such, by their numbers.
+func (e *engine) expected() (all []birth) {
+	for _, c := range e.open {
+		if isFork(c.op) && c.child == nil && !c.judged && c.thread != nil && c.done && c.result.Known &&
+			c.result.Value > 0 && c.thread.proc.ns.up != nil && c.result.Outer == 0 {
+			all = append(all, birth{c.result.Value, c, nil})
+		}
+	}
+	for _, h := range e.world.waiting {
+		all = append(all, birth{int64(h.proc.ns.number(h.h.TID(), asProcess)), nil, h})
+	}
+	slices.SortStableFunc(all, func(a, b birth) int { return cmp.Compare(a.number, b.number) })
+	return all
+}
+
+// match finds which of the expected children a thread is. If it tells its own number
+// soon, by that; if not, numbers are given in one order inside and outside, so it is
+// compared with those that will appear next.
+func (e *engine) match(tid int32) *birth {
+	all := e.expected()
+	if len(all) <= 1 {
+		if len(all) == 1 {
+			return &all[0]
+		}
+		return nil
+	}
+	take := func(inner int64) *birth {
+		for i := range all {
+			if inner != 0 && all[i].number == inner {
+				return &all[i]
+			}
+		}
+		return nil
+	}
+	if m := take(e.ownNumber(tid)); m != nil {
+		return m
+	}
+	rank := 0
+	for _, other := range e.newcomers(tid, 4*len(all)) {
+		inner := e.ownNumber(other)
+		if m := take(inner); m != nil {
+			at := slices.IndexFunc(all, func(b birth) bool { return b == *m })
+			all = slices.Delete(all, at, at+1)
+		} else if inner == 0 && other < tid {
+			rank++
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	return &all[min(rank, len(all)-1)]
+}
+
+// newcomers looks ahead for the next threads, at most n, that have no line yet.
+func (e *engine) newcomers(tid int32, n int) (all []int32) {
+	for i := 0; len(all) < n; i++ {
+		ev := e.in.peek(i)
+		if ev == nil {
+			break
+		}
+		if ev.tid != tid && e.threads[ev.tid] == nil && ev.kind != evNumbered && !slices.Contains(all, ev.tid) && e.in.born[ev.tid] == nil {
+			all = append(all, ev.tid)
+		}
+	}
+	return all
 }
 
 func (e *engine) isOpen(c *call) bool {
@@ -170,21 +240,12 @@ func (e *engine) ownNumber(tid int32) int64 {
 // unappeared finds a child that a fork in a namespace has told of by its number
 // there, and gives it its number outside.
 func (e *engine) unappeared(tid int32) *thread {
-	if len(e.world.waiting) == 0 {
+	m := e.match(tid)
+	if m == nil || m.thread == nil {
 		return nil
 	}
-	at := 0
-	if len(e.world.waiting) > 1 {
-		inner := e.ownNumber(tid)
-		for i, h := range e.world.waiting {
-			if inner != 0 && int64(h.proc.ns.number(h.h.TID(), asProcess)) == inner {
-				at = i
-				break
-			}
-		}
-	}
-	h := e.world.waiting[at]
-	e.world.waiting = append(e.world.waiting[:at], e.world.waiting[at+1:]...)
+	h := m.thread
+	e.world.waiting = slices.DeleteFunc(e.world.waiting, func(w *thread) bool { return w == h })
 	h.tid = tid
 	e.top.bind(tid, h.h.TID(), asProcess)
 	e.threads[tid] = h

@@ -315,6 +315,9 @@ func (e *engine) finish(h *thread, c *call) {
 
 // drop forgets the calls of a thread that has ended.
 func (e *engine) drop(h *thread) {
+	if c := h.call; c != nil && isFork(c.op) && c.child == nil {
+		e.world.lost++
+	}
 	for i, o := range e.open {
 		if o.thread == h {
 			e.open = append(e.open[:i], e.open[i+1:]...)

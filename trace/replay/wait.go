@@ -137,13 +137,14 @@ func (e *engine) look(w *waiting) (axprocess.WaitResult, error) {
 // judgeWait compares a wait's result with what the rules give, and lets it take
 // effect.
 func (e *engine) judgeWait(c *call) {
+	if !c.result.Known && !c.result.Restart {
+		return // the caller ended in it
+	}
 	w, ok := e.readWait(c)
 	switch {
 	case !ok:
 		e.rep.count(c.op.String(), learned, "its arguments can't be read")
 		return
-	case !c.result.Known && !c.result.Restart:
-		return // the caller ended in it
 	case w.isFd && w.byFd == nil && c.result.Errno != syscall.EBADF:
 		e.rep.count(c.op.String(), learned, "the log does not tell what a descriptor stands for")
 		e.applyWait(&w)

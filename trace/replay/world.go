@@ -18,6 +18,7 @@ import (
 type world struct {
 	roots   []*proc
 	middle  bool      // the log begins in the middle of lives
+	lost    int       // forks whose caller ended in them, and that may have made a child
 	waiting []*thread // children that a namespace's fork told of, still without a line
 }
 
