@@ -438,8 +438,13 @@ func (e *engine) judgeFork(c *call) {
 		base = c.thread.children
 	}
 	switch {
-	case r.Restart, !r.Known:
-		return // a signal came first, or the caller's end
+	case r.Restart:
+		return // a signal came first
+	case !r.Known:
+		if c.child == nil {
+			e.world.lost++ // the caller ended in it
+		}
+		return
 	case r.Value < 0 || r.Errno != 0:
 		switch {
 		case c.child != nil:
