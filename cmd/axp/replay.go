@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"axprocess/trace/journal"
 	"axprocess/trace/replay"
 	"axprocess/trace/strace"
 )
@@ -183,7 +185,14 @@ func replayFile(a *app, name string, o replay.Options) (*replay.Report, error) {
 	defer unpacked.Close()
 	progress := newProgress(a.stderr, shown)
 	o.Progress = progress.lines
-	r, err := replay.Strace(shown, strace.NewReader(unpacked), o)
+	log := bufio.NewReaderSize(unpacked, 64<<10)
+	beginning, _ := log.Peek(64)
+	var r *replay.Report
+	if journal.IsJournal(beginning) {
+		r, err = replay.Journal(shown, log, o)
+	} else {
+		r, err = replay.Strace(shown, strace.NewReader(log), o)
+	}
 	progress.clear()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", shown, err)
@@ -276,7 +285,9 @@ func printReplay(w output, r *replay.Report, whole bool) {
 	if n := int(r.Mismatched) - len(r.Mismatches); n > 0 {
 		fmt.Fprintf(w, "and %d more\n", n)
 	}
-	fmt.Fprintln(w, "taken as given:")
+	if len(r.Assumed) > 0 {
+		fmt.Fprintln(w, "taken as given:")
+	}
 	for _, m := range r.Assumed {
 		fmt.Fprintf(w, "  %s: %s (%s)\n", m.What, m.Value, m.From)
 	}

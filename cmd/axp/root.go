@@ -36,6 +36,7 @@ var verbs = []func(*app) *cobra.Command{
 	whyCommand,
 	whatifCommand,
 	checkCommand,
+	recordCommand,
 	replayCommand,
 	watchCommand,
 	manCommand,
