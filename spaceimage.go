@@ -111,6 +111,9 @@ func (ns *Namespace) asked(asked []setNumber) (levels []int) {
 func (r *Replica) space(e *Event) string {
 	switch e.Kind {
 	case EventNamespaceMade:
+		if len(r.spaces) > 64+4*len(r.processes) { // most are of no use any more
+			r.listSpaces(new(Snapshot))
+		}
 		r.spaces[e.ID] = NamespaceImage{ID: e.ID, Parent: e.ParentID}
 	case EventNamespaceClosed:
 		m, known := r.spaces[e.ID]

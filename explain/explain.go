@@ -95,7 +95,7 @@ func (c *Case) find(pid axprocess.PID) (*axprocess.Process, error) {
 	if h := c.Table.Thread(pid); h != nil {
 		return h.Process(), nil
 	}
-	return nil, fmt.Errorf("there is no process %d", pid)
+	return nil, fmt.Errorf("there is no process %d%s", pid, c.gone(pid))
 }
 
 // adoptedBecause says why p can't have been forked by its parent, or "": then it

@@ -306,3 +306,58 @@ func TestAdopted(t *testing.T) {
 		t.Errorf("a job whose shell has ended: %q", got)
 	}
 }
+
+// TestRecord: a record asked about moments in the middle of it, about what ended
+// before, and about its end.
+func TestRecord(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	table := axprocess.NewTable(axprocess.WithEvents(1000), axprocess.WithClock(func() time.Time { return now }))
+	init := must(table.NewInit(1).Build())
+	first := table.Snapshot()
+	tick := func() time.Time { now = now.Add(time.Second); return now.Add(-time.Second / 2) }
+	parent := must(init.Fork(2).Build())
+	child := must(parent.Fork(3).Build())
+	before := tick()
+	must(init.Kill(3, axprocess.SIGSTOP))
+	stopped := tick()
+	ok(parent.Exit())
+	must(init.Kill(3, axprocess.SIGKILL))
+	dead := tick()
+	must(init.Wait(t.Context(), 3, 0))
+	buf := make([]axprocess.Event, 1000)
+	n := must(must(table.EventsAfter(first.Seq)).TryRead(buf))
+	at := func(moment time.Time) *Case {
+		r := NewRecord(moment)
+		r.Snapshot(first)
+		for _, e := range buf[:n] {
+			if more, err := r.Event(e); err != nil {
+				t.Fatal(err)
+			} else if !more {
+				break
+			}
+		}
+		r.Name(child.ID(), []string{"/bin/sleep", "9"})
+		return must(r.Case())
+	}
+	if a := must(at(before).Why(3)); a.State != "running" || a.Parent != 2 {
+		t.Errorf("before: %+v", a)
+	}
+	if a := must(at(stopped).Why(3)); a.State != "stopped" || !strings.Contains(fmt.Sprint(a.Points), "it was stopped by SIGSTOP at 2026-01-02T03:04:06Z") {
+		t.Errorf("stopped: %+v", a)
+	}
+	if a := must(at(dead).Why(3)); a.State != "zombie" || a.Parent != 1 {
+		t.Errorf("dead: %+v", a)
+	}
+	if o := must(at(stopped).WhatIf(Change{Verb: "exit", PID: 2})); len(o.Reparented) != 1 || o.Reparented[0].PID != 3 {
+		t.Errorf("what if: %+v", o)
+	}
+	if _, err := at(time.Time{}).Why(3); err == nil || !strings.Contains(err.Error(), "there is no process 3: freed 3: its parent waited for it, at 2026") {
+		t.Errorf("at the end: %v", err)
+	}
+	if _, err := NewRecord(now).Case(); err == nil {
+		t.Error("a record without a snapshot gives a case")
+	}
+	if _, err := NewRecord(now).Event(buf[0]); err == nil {
+		t.Error("an event without a snapshot is taken")
+	}
+}
