@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -99,6 +100,10 @@ func (s *proc) pids() ([]axprocess.PID, error) {
 func gone(err error) error {
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
 		return errEnded
+	}
+	var at *fs.PathError
+	if errors.As(err, &at) {
+		return fmt.Errorf("its %s can't be read: %w", filepath.Base(at.Path), at.Err) // the same for all whom it happens to
 	}
 	return err
 }
@@ -209,7 +214,7 @@ func (s *proc) addThreads(f *found, stat *procfs.ProcStat) error {
 	case stat.NumThreads > 1:
 		all, err := s.fs.AllThreads(int(f.record.PID))
 		if err != nil && gone(err) != errEnded {
-			return err
+			return gone(err)
 		}
 		if err != nil {
 			f.lack("its threads are not in sight") // a saved /proc without them; else the last look notices
@@ -290,7 +295,7 @@ func (s *proc) addArgs(f *found, files procfs.Proc) error {
 		f.info.Args, err = files.CmdLine() // a long one
 	}
 	if err != nil && gone(err) != errEnded {
-		return err
+		return gone(err)
 	}
 	return nil
 }
@@ -314,7 +319,7 @@ func addUsers(f *found, files procfs.Proc) error {
 	case err != nil && gone(err) == errEnded:
 		f.lack("its user is not in sight") // as with threads
 	case err != nil:
-		return err
+		return gone(err)
 	default:
 		f.info.UID, f.info.Numbers = int(status.UIDs[1]), status.NSpids
 	}

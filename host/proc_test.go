@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -177,7 +178,7 @@ func TestUntold(t *testing.T) {
 // TestLiveChurn: a host on which processes come and go all the time is read, and
 // the table is sound each time.
 func TestLiveChurn(t *testing.T) {
-	rounds := 60
+	rounds := 40
 	if testing.Short() {
 		rounds = 15
 	}
@@ -278,6 +279,23 @@ func TestSaved(t *testing.T) {
 		if !strings.Contains(got, want) {
 			t.Errorf("left out:\n%s\nlacks %q", got, want)
 		}
+	}
+}
+
+// TestUnreadable: whom we may not look at is named with what we may not read, in
+// words that are the same for all.
+func TestUnreadable(t *testing.T) {
+	denied := &fs.PathError{Op: "open", Path: "/proc/12/stat", Err: syscall.EPERM}
+	if got := gone(denied).Error(); got != "its stat can't be read: operation not permitted" || !errors.Is(gone(denied), syscall.EPERM) {
+		t.Errorf("%s", got)
+	}
+	for _, err := range []error{&fs.PathError{Err: syscall.ENOENT}, &fs.PathError{Err: syscall.ESRCH}} {
+		if gone(err) != errEnded {
+			t.Errorf("%v is not taken for an end", err)
+		}
+	}
+	if other := errors.New("other"); gone(other) != other {
+		t.Error("what is no file's error is changed")
 	}
 }
 

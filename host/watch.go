@@ -77,8 +77,8 @@ var ErrNoWatch = errors.New("the host's events can't be followed from here")
 // host that forks 10,000 times a second.
 const watchBuffer = 8 << 20
 
-// Watch begins to deliver what happens on the host. It needs CAP_NET_ADMIN in
-// the initial namespaces; else the error wraps ErrNoWatch.
+// Watch begins to deliver what happens on the host. It needs the initial
+// namespaces, and before Linux 6.6 CAP_NET_ADMIN; else the error wraps ErrNoWatch.
 func Watch() (*Watcher, error) {
 	if err := inInitialNamespace(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNoWatch, err)

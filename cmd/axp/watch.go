@@ -32,8 +32,8 @@ func watchCommand(a *app) *cobra.Command {
 session or ends, until it is interrupted. With a PID, only that process and what
 is started below it, until the last of them has ended.
 
-What the kernel could not deliver is counted and said. Needs the privilege to
-follow the whole host (CAP_NET_ADMIN), outside of any pid namespace.`,
+What the kernel could not deliver is counted and said. It can't be used inside a
+pid namespace, and before Linux 6.6 it needs CAP_NET_ADMIN.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error { return f.watch(a, args) },
 	}
