@@ -319,6 +319,8 @@ func (c *Case) whySession(a *Answer, p *axprocess.Process) {
 	switch {
 	case leader == p:
 		a.say("session", "setsid(2)", nil, "it leads session %d%s: when it exits, the session has no leader, and its terminal is given up", v.SID(), terminalWords(v))
+	case leader == nil && c.History != nil:
+		a.say("session", "setsid(2)", nil, "session %d was made before the record began, or its leader has exited", v.SID())
 	case leader == nil:
 		a.say("session", "setsid(2)", nil, "session %d has lost its leader, and with it its terminal; the number stays in use until its last member is gone", v.SID())
 	default:

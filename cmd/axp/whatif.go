@@ -19,7 +19,7 @@ func whatifCommand(a *app) *cobra.Command {
 		Short: "What would follow if a process exited, was killed, or moved",
 		Long: `What would follow from a change, without making it: who would be reparented to
 whom, which groups become orphaned and are sent SIGHUP, what ends, which session
-and terminal are given up. The host's processes are read into a table, the change
+and terminal are given up. The host's processes, or those of a record, are a table, the change
 is made on a copy, and the difference is told. Nothing is touched.
 
 Exit code 1 if the change would be refused.`,

@@ -10,29 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"axprocess/explain"
-	"axprocess/host"
 )
-
-// caseFlags say where a case is taken from.
-type caseFlags struct {
-	root string
-	json bool
-}
-
-func (f *caseFlags) register(c *cobra.Command) {
-	flags := c.PersistentFlags()
-	flags.StringVar(&f.root, "proc", host.Root, "read a saved /proc in `DIR`")
-	flags.BoolVar(&f.json, "json", false, "print one JSON object")
-}
-
-// read makes the case.
-func (f *caseFlags) read() (*explain.Case, error) {
-	s, err := host.Read(host.Options{Root: f.root, Untold: true, Users: true})
-	if err != nil {
-		return nil, err
-	}
-	return explain.OfHost(s), nil
-}
 
 // whyCommand explains a process.
 func whyCommand(a *app) *cobra.Command {
@@ -47,6 +25,7 @@ refused: each with the rule. What can't be known is named as an assumption.
 As root on a kernel with BPF and type information, who is a child subreaper is
 read from the kernel; else it is inferred and said to be.`,
 		Example: `  axp why 4711
+  axp why --record build.axp --at 1.5s 4711
   axp why --json 4711 | jq '.points[] | select(.about == "zombie")'`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
