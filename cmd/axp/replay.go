@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -21,7 +22,7 @@ import (
 type replayFlags struct {
 	parent, pgid, sid, reaper int32
 	kernel                    string
-	strict, json, tree        bool
+	strict, json, tree, brief bool
 	timeline                  string
 }
 
@@ -49,12 +50,14 @@ Exit code 1: something disagrees.`,
 	flags := c.Flags()
 	flags.BoolVar(&f.strict, "strict", false, "what is unpredictable fails too")
 	flags.BoolVar(&f.json, "json", false, "print one JSON object a file")
+	flags.BoolVar(&f.brief, "brief", false, "a line a file: lines, calls, predicted, agreed, mismatched, unpredictable")
 	flags.BoolVar(&f.tree, "tree", false, "the whole tree over time, however long")
 	flags.StringVar(&f.timeline, "timeline", "", "draw the processes over time into `FILE`, a page for a browser")
 	flags.Int32Var(&f.parent, "parent", 0, "the first process's parent, `PID`")
 	flags.Int32Var(&f.pgid, "pgid", 0, "the first process's group, `PGID`")
 	flags.Int32Var(&f.sid, "sid", 0, "the first process's session, `SID`")
 	flags.Int32Var(&f.reaper, "reaper", 0, "who gets orphans that nobody in the log does, `PID`")
+	c.MarkFlagsMutuallyExclusive("json", "brief", "tree")
 	flags.StringVar(&f.kernel, "kernel", "", "the `VERSION` of the kernel that the log is of, as 6.1")
 	return c
 }
@@ -95,9 +98,12 @@ func (f *replayFlags) replay(a *app, files []string) error {
 			}
 		}
 		sound = sound && r.Sound(f.strict)
-		if f.json {
+		switch {
+		case f.json:
 			err = printReplayJSON(a.out, r)
-		} else {
+		case f.brief:
+			printBrief(a.out, r, i == 0)
+		default:
 			if i > 0 {
 				fmt.Fprintln(a.out)
 			}
@@ -269,6 +275,19 @@ func printReplayJSON(w io.Writer, r *replay.Report) error {
 		v.Assumed = append(v.Assumed, replayAssumption(m))
 	}
 	return json.NewEncoder(w).Encode(v)
+}
+
+// printBrief prints one line of a table, and its head before the first.
+func printBrief(w io.Writer, r *replay.Report, first bool) {
+	const row = "%-24s %7v %6v %9v %7v %10v %9v\n"
+	if first {
+		fmt.Fprintf(w, row, "file", "lines", "calls", "predicted", "agreed", "mismatched", "unpredict")
+	}
+	name := filepath.Base(r.File)
+	if len(name) > 24 {
+		name = name[:23] + "…"
+	}
+	fmt.Fprintf(w, row, name, r.Lines, r.Calls, r.Predicted, r.Agreed, r.Mismatched, r.Unpredictable)
 }
 
 // printReplay prints the summary, what disagrees, and the tree over time.

@@ -11,7 +11,7 @@ import (
 func TestDamaged(t *testing.T) {
 	rounds := 20
 	if testing.Short() {
-		rounds = 3
+		rounds = 1
 	}
 	for name, log := range recorded(t) {
 		lines := bytes.SplitAfter(log, []byte("\n"))
