@@ -370,7 +370,7 @@ func (e *engine) newProcess(c *call, f cloneFlags, tid int32, num axprocess.PID)
 	h.h.SetSignalMask(^axprocess.SignalSet(0))
 	if ns.up != nil {
 		e.homes[num] = ns
-		if ns.init == nil {
+		if ns.init == nil && !ns.foreign {
 			ns.init = p
 			built.SetChildSubreaper(true) // who gets a namespace's orphans
 			ns.bind(1, num, asProcess)

@@ -143,21 +143,7 @@ func (e *engine) forget() {
 
 // vanish ends a process whose exit line has not come, and won't.
 func (e *engine) vanish(p *proc) {
-	for _, h := range p.p.Threads() {
-		if mine, ok := axprocess.DataOf[*thread](h); ok {
-			e.drop(mine)
-			delete(e.threads, mine.tid)
-		}
-	}
-	code := int32(0)
-	if len(p.codes) > 0 {
-		code = p.codes[0]
-	}
-	p.p.GroupExit(code)
-	for _, h := range p.p.Threads() {
-		h.Exit(code)
-	}
-	p.p.Exit()
+	e.vanishAs(p, axprocess.Exited, 0)
 	p.p.Free()
 	e.changed()
 }

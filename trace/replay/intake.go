@@ -79,10 +79,11 @@ type intake struct {
 	alias   map[int32]int32
 	started map[int32]bool // announced by strace, and yet without a line
 
-	clock    clock
-	ring     [windowSize]event
-	from, to int
-	end      error
+	exits, kills bool // there are lines of ends: by exit, by a signal
+	clock        clock
+	ring         [windowSize]event
+	from, to     int
+	end          error
 }
 
 // unnumbered is the first number given to threads whose own is not known.
@@ -177,8 +178,8 @@ func (in *intake) read() {
 		in.push(ev)
 	case strace.Exited, strace.Killed:
 		ev.kind = evExited
-		if l.Kind == strace.Killed {
-			ev.kind = evKilled
+		if in.exits = true; l.Kind == strace.Killed {
+			ev.kind, in.kills = evKilled, true
 		}
 		in.push(ev)
 		delete(in.pending, tid)

@@ -31,11 +31,12 @@ const (
 
 // namespace is a pid namespace.
 type namespace struct {
-	up   *namespace // nil: strace's own
-	init *proc
-	gone bool                       // its init has ended
-	to   [3]map[int32]axprocess.PID // by role; in strace's own only exceptions
-	from [3]map[axprocess.PID]int32 // likewise
+	up      *namespace // nil: strace's own
+	init    *proc
+	gone    bool                       // its init has ended
+	foreign bool                       // it is older than the log, or was entered by setns: its init is not known
+	to      [3]map[int32]axprocess.PID // by role; in strace's own only exceptions
+	from    [3]map[axprocess.PID]int32 // likewise
 }
 
 func newNamespace(up *namespace) *namespace {

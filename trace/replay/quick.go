@@ -155,7 +155,8 @@ func (e *engine) known(ns *namespace, n int64) bool {
 		return true // it is nobody's
 	}
 	if ns.up != nil {
-		return true // all that is in it is in the log
+		_, told := ns.to[asProcess][int32(n)]
+		return told || !ns.foreign // all that is in it is in the log
 	}
 	p, _ := ns.table(int32(n), asProcess)
 	return e.byTable[p] != nil || e.t.Thread(p) != nil || e.t.Group(p) != nil || p < 1<<22 && e.gone[p>>6]&(1<<(p&63)) != 0
@@ -482,8 +483,9 @@ func (e *engine) apply(c *call) {
 			}
 		}
 	case strace.Setns:
-		if strings.Contains(c.args, "CLONE_NEWPID") {
+		if strings.Contains(c.args, "CLONE_NEWPID") || strings.HasSuffix(c.args, " 0") { // by a descriptor of any kind
 			c.thread.children = newNamespace(p.ns)
+			c.thread.children.foreign = true
 		}
 	case strace.Credentials:
 		e.creds = true

@@ -209,6 +209,11 @@ func (e *engine) excuse(w *waiting, got axprocess.WaitResult, err error) (verdic
 		if right() {
 			return agrees, ""
 		}
+	case b != nil && !b.p.IsZombie() && e.endsUnseen(w, b):
+		e.vanishAs(b, w.cause, w.code)
+		if right() {
+			return learned, "the log does not show ends"
+		}
 	case w.p.older && b == nil && e.olderChild(w, err):
 		return learned, "the child was born before the log begins"
 	case b != nil && (b.left || !b.appeared) && w.child > 0, !e.followed && w.p.life.StartedBy == 0 && e.rep.Processes > 1:
@@ -220,6 +225,47 @@ func (e *engine) excuse(w *waiting, got axprocess.WaitResult, err error) (verdic
 		return learned, raceReason
 	}
 	return differs, ""
+}
+
+// endsUnseen says whether a child may have ended although it has no line of it:
+// strace was told not to write such lines (-qq, -e signal=none).
+func (e *engine) endsUnseen(w *waiting, b *proc) bool {
+	switch w.cause {
+	case axprocess.Exited:
+		return !e.in.exits && (b.doomed || !e.shown[strace.ExitGroup])
+	case axprocess.Killed, axprocess.Dumped:
+		return !e.in.kills && !e.signals
+	case 0:
+		return !e.in.exits
+	}
+	return false
+}
+
+// vanishAs ends a process as a wait tells of it.
+func (e *engine) vanishAs(p *proc, cause axprocess.WaitCause, code int32) {
+	for _, h := range p.p.Threads() {
+		if mine, ok := axprocess.DataOf[*thread](h); ok {
+			e.drop(mine)
+			delete(e.threads, mine.tid)
+		}
+	}
+	e.lastWords(p)
+	if cause == axprocess.Killed || cause == axprocess.Dumped {
+		p.p.GroupKill(axprocess.Signal(code), cause == axprocess.Dumped)
+		p.life.Signal, p.life.Core = axprocess.Signal(code), cause == axprocess.Dumped
+	} else {
+		if len(p.codes) > 0 {
+			code = p.codes[0]
+		}
+		p.p.GroupExit(code)
+		for _, h := range p.p.Threads() {
+			h.Exit(code)
+		}
+		p.p.Exit()
+		p.life.Exit = code
+	}
+	p.life.Ended, p.life.End, p.life.EndLine = true, e.ev.at, e.ev.line
+	e.changed()
 }
 
 // olderChild says whether a wait's result shows a child that is older than the log,

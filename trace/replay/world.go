@@ -109,6 +109,16 @@ func (e *engine) root(ev *event) *thread {
 	if first {
 		who, o = "the first process", e.opt
 	}
+	if own := e.ownNumber(ev.tid); ev.tid < unnumbered && (own > 0 && own != int64(ev.tid) || own == 0 && e.world.middle && e.forksInside(ev.tid)) {
+		p.ns = newNamespace(e.top)
+		p.ns.foreign = true
+		if own != 0 {
+			p.ns.bind(int32(own), num, asProcess)
+		}
+		e.homes[num] = p.ns
+		e.rep.note("process %d is in a pid namespace that is older than the log", ev.tid)
+		return e.rootInside(ev, p, h, num, tells)
+	}
 	parent := e.value("parent of "+who, "--parent", o.Parent, tells.ppid, asProcess)
 	pgid := e.value("group of "+who, "--pgid", o.PGID, tells.pgid, asGroup)
 	sid := e.value("session of "+who, "--sid", o.SID, tells.sid, asSession)
@@ -121,6 +131,61 @@ func (e *engine) root(ev *event) *thread {
 			panic(fmt.Sprintf("replay: a process can't be entered: %v", err))
 		}
 	}
+	return e.entered(ev, p, h, num)
+}
+
+// forksInside looks ahead for a fork whose number no line has, while others that
+// nobody forked appear: then the numbers that a process is told are not those outside.
+func (e *engine) forksInside(tid int32) bool {
+	told, strangers := map[int32]bool{}, 0
+	for i := range windowSize {
+		ev := e.in.peek(i)
+		if ev == nil {
+			break
+		}
+		if told[ev.tid] {
+			return false
+		}
+		if c := ev.call; c != nil && c.tid == tid && isFork(c.op) && c.done && c.result.Known && c.result.Value > 0 && c.result.Outer == 0 {
+			told[int32(c.result.Value)] = true
+		}
+		if ev.kind == evAppear && e.threads[ev.tid] == nil && e.in.born[ev.tid] == nil {
+			strangers++
+		}
+	}
+	return len(told) > 0 && strangers > 0
+}
+
+// rootInside enters a process of a namespace that is older than the log: its
+// numbers mean nothing outside.
+func (e *engine) rootInside(ev *event, p *proc, h *thread, num axprocess.PID, tells told) *thread {
+	place := func(c *call, r role) axprocess.PID {
+		n := e.fresh()
+		if c == nil || c.result.Value <= 0 || c.result.Value > 1<<22 {
+			return n
+		}
+		c.judged = true
+		if known, ok := p.ns.to[asProcess][int32(c.result.Value)]; ok {
+			return known
+		}
+		e.homes[n] = p.ns
+		p.ns.bind(int32(c.result.Value), n, r)
+		return n
+	}
+	first := len(e.world.roots) == 0
+	rec := axprocess.ProcessRecord{PID: num, PPID: place(tells.ppid, asProcess), PGID: place(tells.pgid, asGroup), SID: place(tells.sid, asSession),
+		Data: p, Threads: []axprocess.ThreadRecord{{TID: num, Data: h}}}
+	if err := e.enter(first, rec); err != nil {
+		rec.PPID, rec.PGID, rec.SID = e.fresh(), e.fresh(), e.fresh()
+		if err := e.enter(first, rec); err != nil {
+			panic(fmt.Sprintf("replay: a process can't be entered: %v", err))
+		}
+	}
+	return e.entered(ev, p, h, num)
+}
+
+// entered completes a process that enter has brought in.
+func (e *engine) entered(ev *event, p *proc, h *thread, num axprocess.PID) *thread {
 	p.p = e.t.Process(num)
 	h.h = e.t.Thread(num)
 	h.h.SetSignalMask(^axprocess.SignalSet(0))
