@@ -103,12 +103,13 @@ func (s *state) settle() {
 
 func (s *state) effect(m *posted, h *Thread, a Action) {
 	if s.record {
-		if s.first.Action == 0 {
-			s.first = Effect{m.to, h, m.info.Signal, a, m.reason}
-		} else {
-			s.effects = append(s.effects, Effect{m.to, h, m.info.Signal, a, m.reason})
-		}
+		s.effects = append(s.effects, Effect{m.to, h, m.info.Signal, a, m.reason})
 	}
+	s.announce(m, h, a)
+}
+
+// announce tells whoever follows the table what a signal did.
+func (s *state) announce(m *posted, h *Thread, a Action) {
 	if s.noticing {
 		s.notice(m, h, a)
 	}
@@ -119,22 +120,34 @@ func (s *state) effect(m *posted, h *Thread, a Action) {
 
 // deliver does what the kernel does between send_signal and get_signal.
 func (s *state) deliver(m *posted) {
+	a, h := s.hit(m)
+	s.effect(m, h, a)
+	s.goOn(m, a)
+}
+
+// goOn: what a process that is continued was kept from.
+func (s *state) goOn(m *posted, a Action) {
+	if a == ResumedRun {
+		s.actOnAll(m.to.at)
+	}
+}
+
+// hit is deliver without telling of it, and without what may be due after it.
+func (s *state) hit(m *posted) (Action, *Thread) {
 	r := s.row(m.to)
 	if r == nil || m.to.State() != Running || !r.alive() {
-		s.effect(m, nil, Dropped)
-		return
+		return Dropped, nil
 	}
 	at := m.to.at
-	s.touchedAll(m.to, "a signal")
+	if s.log != nil {
+		s.touchedAll(m.to, "a signal")
+	}
 	continued := s.prepare(at, r, m.info.Signal.set())
 	action, h := s.send(at, r, m)
 	if continued {
 		action = ResumedRun
 	}
-	s.effect(m, h, action)
-	if continued {
-		s.actOnAll(at)
-	}
+	return action, h
 }
 
 // prepare: a stop signal takes away a pending SIGCONT, and the reverse; SIGCONT

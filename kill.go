@@ -53,14 +53,16 @@ func (k KillResult) Effects() []Effect {
 // aim is what a call asks for.
 type aim struct {
 	op      string
-	pid     PID      // as in kill(2)
-	single  bool     // a process only, and no meaning for numbers ≤ 0
-	thread  bool     // pid is a thread's number, and the signal for it alone
-	tgid    PID      // with thread: of that process; 0: of any
+	pid     PID // as in kill(2)
+	tgid    PID // with thread: of that process; 0: of any
+	sig     Signal
+	code    SigCode
+	value   uint64
 	handle  *Process // the process, as by a pidfd
 	group   *ProcessGroup
+	single  bool // a process only, and no meaning for numbers ≤ 0
+	thread  bool // pid is a thread's number, and the signal for it alone
 	isGroup bool // pid is 0 or minus a group's number, -1 included
-	info    SigInfo
 }
 
 // target is one process, and the thread that is asked first or alone.
@@ -77,7 +79,7 @@ type target struct {
 // nobody is reached). O(targets); no allocation for one. (kill(2); semantics 6.1;
 // kernel: kill_something_info.)
 func (p *Process) Kill(pid PID, sig Signal) (KillResult, error) {
-	return p.send(aim{op: "kill", pid: pid, info: SigInfo{Signal: sig, Code: SI_USER}})
+	return p.send(&aim{op: "kill", pid: pid, sig: sig, code: SI_USER})
 }
 
 // Killpg sends sig to group pgid, or to the caller's if it is 0; EINVAL if it is
@@ -88,7 +90,7 @@ func (p *Process) Killpg(pgid PID, sig Signal) (KillResult, error) {
 	if pgid < 0 {
 		return KillResult{}, refuse(op, p.pid, syscall.EINVAL, "pgid %d is below 0", pgid)
 	}
-	return p.send(aim{op: op, pid: -pgid, isGroup: true, info: SigInfo{Signal: sig, Code: SI_USER}})
+	return p.send(&aim{op: op, pid: -pgid, isGroup: true, sig: sig, code: SI_USER})
 }
 
 // Tkill sends sig to the thread tid alone. EINVAL if tid is not above 0; then as
@@ -111,14 +113,14 @@ func (p *Process) killThread(op string, tgid, tid PID, sig Signal) (KillResult, 
 	if tid <= 0 {
 		return KillResult{}, refuse(op, p.pid, syscall.EINVAL, "thread %d", tid)
 	}
-	return p.send(aim{op: op, pid: tid, tgid: tgid, thread: true, info: SigInfo{Signal: sig, Code: SI_TKILL}})
+	return p.send(&aim{op: op, pid: tid, tgid: tgid, thread: true, sig: sig, code: SI_TKILL})
 }
 
 // Sigqueue sends sig with a value to process pid. ESRCH unless pid is a process or
 // thread; then as Kill; EAGAIN for a real-time signal when the receiver's queue is
 // full. (sigqueue(3), rt_sigqueueinfo(2).)
 func (p *Process) Sigqueue(pid PID, sig Signal, value uint64) (KillResult, error) {
-	return p.send(aim{op: "sigqueue", pid: pid, single: true, info: SigInfo{Signal: sig, Code: SI_QUEUE, Value: value}})
+	return p.send(&aim{op: "sigqueue", pid: pid, single: true, sig: sig, code: SI_QUEUE, value: value})
 }
 
 // KillProcess sends sig to one process, given by its handle, as
@@ -129,7 +131,7 @@ func (p *Process) KillProcess(to *Process, sig Signal) (KillResult, error) {
 	if to == nil || to.table() != p.table() {
 		return KillResult{}, refuse(op, p.pid, syscall.EINVAL, "no process, or one of another table, is given")
 	}
-	return p.send(aim{op: op, handle: to, info: SigInfo{Signal: sig, Code: SI_USER}})
+	return p.send(&aim{op: op, handle: to, sig: sig, code: SI_USER})
 }
 
 // KillGroup sends sig to each member of g; ESRCH once g has ended, EINVAL if it is
@@ -140,7 +142,7 @@ func (p *Process) KillGroup(g *ProcessGroup, sig Signal) (KillResult, error) {
 	if g == nil || g.session.table != p.table() {
 		return KillResult{}, refuse(op, p.pid, syscall.EINVAL, "no group, or one of another table, is given")
 	}
-	return p.send(aim{op: op, group: g, info: SigInfo{Signal: sig, Code: SI_USER}})
+	return p.send(&aim{op: op, group: g, sig: sig, code: SI_USER})
 }
 
 // Raise sends a signal to p as the kernel does: SIGALRM, SIGPIPE, SIGSEGV. Nobody's
@@ -161,26 +163,25 @@ func (p *Process) raise(h *Thread, sig Signal) (Action, error) {
 	if s.row(p) == nil {
 		return 0, refuse(op, p.pid, syscall.ESRCH, reasonFreed)
 	}
-	s.todo = append(s.todo, posted{to: p, thread: h, direct: h != nil,
-		info: SigInfo{Signal: sig, Code: SI_KERNEL}, reason: "raised by the embedder"})
-	s.record = true
+	m := posted{to: p, thread: h, direct: h != nil, info: SigInfo{Signal: sig, Code: SI_KERNEL}, reason: "raised by the embedder"}
+	action, thread := s.hit(&m)
+	s.effect(&m, thread, action)
+	s.goOn(&m, action)
 	s.settle()
-	action := s.recorded().Action
-	s.forgetAims()
 	return action, nil
 }
 
 // send asks for permission where somebody has to be asked, and sends.
-func (p *Process) send(a aim) (k KillResult, _ error) {
+func (p *Process) send(a *aim) (k KillResult, _ error) {
 	t := p.table()
 	if t.guarded.permit != nil { // set once, by NewTable
-		err := p.sendPermitted(&a, &k)
+		err := p.sendPermitted(a, &k)
 		return k, err
 	}
 	s := t.enter()
-	err := s.aimAt(p, &a)
+	err := s.aimAt(p, a)
 	if err == nil {
-		err = s.shoot(p, &a, &k)
+		err = s.shoot(p, a, &k)
 	}
 	s.leave()
 	if err != nil {
@@ -212,14 +213,14 @@ func (p *Process) sendPermitted(a *aim, k *KillResult) error {
 		s.forgetAims()
 		s.leave()
 		for _, q := range unasked {
-			may[q] = t.guarded.permit(p, q, a.info.Signal)
+			may[q] = t.guarded.permit(p, q, a.sig)
 		}
 		s = t.enter()
 	}
 	defer s.leave()
 	s.aimed = slices.DeleteFunc(s.aimed, func(to target) bool { return !may[to.process] })
 	if len(s.aimed) == 0 && (a.pid != -1 || a.isGroup) {
-		return refuse(a.op, p.pid, syscall.EPERM, "it may not send %s to %d", a.info.Signal, a.pid)
+		return refuse(a.op, p.pid, syscall.EPERM, "it may not send %s to %d", a.sig, a.pid)
 	}
 	if err := s.shoot(p, a, k); err != nil {
 		return err
@@ -267,7 +268,7 @@ func (s *state) aimAt(p *Process, a *aim) *Error {
 	if len(s.aimed) == 0 {
 		return refuse(a.op, p.pid, syscall.ESRCH, "there is nobody for %d", a.pid)
 	}
-	if sig := a.info.Signal; sig < 0 || sig > SIGRTMAX {
+	if sig := a.sig; sig < 0 || sig > SIGRTMAX {
 		s.forgetAims()
 		return refuse(a.op, p.pid, syscall.EINVAL, "signal %d is not in 0…%d", sig, SIGRTMAX)
 	}
@@ -317,24 +318,22 @@ func (s *state) shoot(p *Process, a *aim, k *KillResult) *Error {
 	if len(s.aimed) == 0 {
 		return nil
 	}
-	if a.info.Signal == 0 {
+	if a.sig == 0 {
 		k.first.Process = s.aimed[0].process
 	} else {
-		a.info.PID, a.info.UID = p.pid, s.uidOf(p)
-		m := posted{direct: a.thread, info: a.info, reason: a.op}
+		m := posted{direct: a.thread, reason: a.op,
+			info: SigInfo{Signal: a.sig, Code: a.code, PID: p.pid, UID: s.uidOf(p), Value: a.value}}
 		s.record = true
 		for i := range s.aimed {
 			m.to, m.thread = s.aimed[i].process, s.aimed[i].thread
 			if r := s.row(m.to); r != nil && r.space != 0 {
 				m.info.PID, m.force = s.sender(r, p)
-				s.deliver(&m)
-				m.info.PID, m.force = p.pid, false
-				continue
 			}
-			s.deliver(&m)
+			s.shootOne(&m, i, k)
+			m.info.PID, m.force = p.pid, false
 		}
 		s.settle()
-		k.first = s.recorded()
+		s.record = false
 	}
 	if len(s.aimed) > 1 || len(s.effects) > 0 {
 		k.more = s.killedMore(k.first)
@@ -353,11 +352,18 @@ func (s *state) sender(to *row, from *Process) (PID, bool) {
 	return n, n == 0
 }
 
-// recorded ends the recording of effects and returns the first.
-func (s *state) recorded() Effect {
-	first := s.first
-	s.record, s.first = false, Effect{}
-	return first
+// shootOne delivers to the i-th target; the first effect goes into the result at
+// once.
+func (s *state) shootOne(m *posted, i int, k *KillResult) {
+	if i > 0 {
+		s.deliver(m)
+		return
+	}
+	action, h := s.hit(m)
+	e := &k.first
+	e.Process, e.Thread, e.Signal, e.Action, e.Reason = m.to, h, m.info.Signal, action, m.reason
+	s.announce(m, h, action)
+	s.goOn(m, action)
 }
 
 func (s *state) killedMore(first Effect) *killedMore {

@@ -105,6 +105,9 @@ func (l *levels) after(nr PID) PID {
 
 // next chooses a number as numbers.next does.
 func (l *levels) next(maxPID PID) PID {
+	if n := l.cursor + 1; n < maxPID && l.at(n) == 0 {
+		return n
+	}
 	n := l.firstFree(l.cursor+1, maxPID)
 	if n == 0 {
 		n = l.firstFree(wrapsTo(l.cursor, maxPID), min(l.cursor+1, maxPID))
@@ -123,12 +126,7 @@ type setNumber struct {
 // namespace's first number is 1, its init's (kernel: alloc_pid).
 func (s *state) claimBelow(op string, ns *Namespace, asked []setNumber, nrs *[maxLevel]PID) *Error {
 	for ; ns.level > 0; ns = ns.parent {
-		want := PID(0)
-		for _, a := range asked {
-			if a.space == ns {
-				want = a.nr
-			}
-		}
+		want := ns.wanted(asked)
 		nr := want
 		switch {
 		case want == NextPID:
@@ -147,15 +145,21 @@ func (s *state) claimBelow(op string, ns *Namespace, asked []setNumber, nrs *[ma
 	return nil
 }
 
+// wanted returns the number that is asked for in ns.
+func (ns *Namespace) wanted(asked []setNumber) PID {
+	for _, a := range asked {
+		if a.space == ns {
+			return a.nr
+		}
+	}
+	return NextPID
+}
+
 // spend advances the cursors past the numbers that were chosen: those of a birth
 // that is refused with ENOMEM are used up too (seen; idr_alloc_cyclic).
 func (ns *Namespace) spend(asked []setNumber, nrs *[maxLevel]PID) {
 	for ; ns.level > 0; ns = ns.parent {
-		chosen := true
-		for _, a := range asked {
-			chosen = chosen && (a.space != ns || a.nr == NextPID)
-		}
-		if chosen {
+		if ns.wanted(asked) == NextPID {
 			ns.levels.cursor = nrs[ns.level-1]
 		}
 	}
@@ -163,14 +167,17 @@ func (ns *Namespace) spend(asked []setNumber, nrs *[maxLevel]PID) {
 
 // occupyBelow takes the numbers that claimBelow found for what has number n in the
 // table's own namespace, and returns the innermost.
-func (ns *Namespace) occupyBelow(nrs *[maxLevel]PID, n PID) PID {
+func (ns *Namespace) occupyBelow(asked []setNumber, nrs *[maxLevel]PID, n PID) PID {
 	own := nrs[ns.level-1]
 	for ; ns.level > 0; ns = ns.parent {
-		above := n
+		nr, above := nrs[ns.level-1], n
 		if ns.level > 1 {
 			above = nrs[ns.level-2]
 		}
-		ns.levels.set(nrs[ns.level-1], above)
+		ns.levels.set(nr, above)
+		if ns.wanted(asked) == NextPID {
+			ns.levels.cursor = nr
+		}
 	}
 	return own
 }

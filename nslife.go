@@ -197,10 +197,13 @@ func (s *state) claimIn(op string, ns *Namespace, want PID, asked []setNumber, n
 
 // admitIn is admit for a birth in a namespace below the table's own.
 func (s *state) admitIn(ns *Namespace, b *ProcessBuilder, op string, p *Process, fresh *Namespace) (slab.Index, *row, *Error) {
-	var nrs [maxLevel]PID
-	asked := slices.Clone(b.asked)
-	b.asked = asked
-	n, err := s.claimIn(op, ns, b.pid, asked, &nrs)
+	nrs := &s.chosen
+	asked := b.asked
+	if len(asked) > 0 {
+		asked = slices.Clone(asked) // claimIn says which namespace nil means
+		b.asked = asked
+	}
+	n, err := s.claimIn(op, ns, b.pid, asked, nrs)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -209,15 +212,14 @@ func (s *state) admitIn(ns *Namespace, b *ProcessBuilder, op string, p *Process,
 	}
 	s.occupy(b.pid, n)
 	at, child := s.enroll(p, n)
-	s.settleIn(child, ns, &nrs, asked)
+	s.settleIn(child, ns, nrs, asked)
 	return at, child, nil
 }
 
 // settleIn puts what claimIn found numbers for into its namespace.
 func (s *state) settleIn(r *row, ns *Namespace, nrs *[maxLevel]PID, asked []setNumber) {
 	p := r.process
-	ns.spend(asked, nrs)
-	r.number = ns.occupyBelow(nrs, p.pid)
+	r.number = ns.occupyBelow(asked, nrs, p.pid)
 	if ns.people == 0 {
 		s.giveIndex(ns)
 	}

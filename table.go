@@ -41,7 +41,8 @@ type state struct {
 	space      Namespace    // the table's own
 	spaces     []*Namespace // those below that somebody is in, by spaceIndex
 	freeSpaces []spaceIndex
-	emptied    []*Namespace // closed, and nobody but the init has a number
+	emptied    []*Namespace  // closed, and nobody but the init has a number
+	chosen     [maxLevel]PID // the numbers of the present birth, from level 1 on
 
 	procs    radix.Table[Process] // read without the lock
 	threads  radix.Table[Thread]  // read without the lock
@@ -57,8 +58,7 @@ type state struct {
 	subreapers int      // processes that are subreapers
 	todo       []posted // signals on their way; settle delivers them
 	record     bool     // the effects of the present kill are kept
-	first      Effect   // the first of them
-	effects    []Effect // the others
+	effects    []Effect // but the first
 	aimed      []target // whom the present kill is for
 
 	permit       Permission // asked outside of the lock; nil: all may

@@ -126,14 +126,12 @@ func (s *state) claimThread(op string, want PID, r *row, creator, h *Thread) (PI
 		}
 		return n, err
 	}
-	var nrs [maxLevel]PID
-	n, err := s.claimIn(op, ns, want, nil, &nrs)
+	n, err := s.claimIn(op, ns, want, nil, &s.chosen)
 	if err != nil {
 		return 0, err
 	}
 	s.occupy(want, n)
-	ns.spend(nil, &nrs)
-	h.number = ns.occupyBelow(&nrs, n)
+	h.number = ns.occupyBelow(nil, &s.chosen, n)
 	return n, nil
 }
 
