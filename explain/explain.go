@@ -25,6 +25,8 @@ type Case struct {
 	Inside      map[uint64][]axprocess.PID       // by unique id of the init of a pid namespace: who ends with it
 	Doing       func(*axprocess.Process) []Doing // what its threads sleep in; nil: not known
 	History     []axprocess.Event                // what happened before, oldest first; nil: not known
+	Numbers     map[axprocess.PID]axprocess.PID  // what is asked for by another number than the table's; nil: nothing
+	Since       time.Time                        // times are told since it; zero: as they are
 	Assumptions []Assumption                     // what is taken to be so, without being known
 }
 
@@ -89,6 +91,9 @@ func (c *Case) state(p *axprocess.Process) string {
 
 // find returns the process of a number: its own, or that of one of its threads.
 func (c *Case) find(pid axprocess.PID) (*axprocess.Process, error) {
+	if p := c.Table.Process(c.Numbers[pid]); p != nil {
+		return p, nil
+	}
 	if p := c.Table.Process(pid); p != nil {
 		return p, nil
 	}

@@ -264,7 +264,7 @@ func TestWhyOfARecord(t *testing.T) {
 	a := must((&Case{Table: table, At: at, History: buf[:n]}).Why(3))
 	says := fmt.Sprint(a.Points)
 	for _, want := range []string{
-		"it was killed by SIGKILL, and its parent 1 has not waited for it, since 2026-01-02T03:04:05Z",
+		"it was killed by SIGKILL, and its parent 1 has not waited for it, since it ended, at 2026-01-02T03:04:05Z",
 		"2 forked it or had it before; reparented 3 from 2 to 1: parent exited, no subreaper above",
 	} {
 		if !strings.Contains(says, want) {
@@ -342,7 +342,7 @@ func TestRecord(t *testing.T) {
 	if a := must(at(before).Why(3)); a.State != "running" || a.Parent != 2 {
 		t.Errorf("before: %+v", a)
 	}
-	if a := must(at(stopped).Why(3)); a.State != "stopped" || !strings.Contains(fmt.Sprint(a.Points), "it was stopped by SIGSTOP at 2026-01-02T03:04:06Z") {
+	if a := must(at(stopped).Why(3)); a.State != "stopped" || !strings.Contains(fmt.Sprint(a.Points), "it was stopped by SIGSTOP, at 2026-01-02T03:04:06Z") {
 		t.Errorf("stopped: %+v", a)
 	}
 	if a := must(at(dead).Why(3)); a.State != "zombie" || a.Parent != 1 {

@@ -106,7 +106,7 @@ func (c *Case) gone(pid axprocess.PID) string {
 		}
 		says := e.String()
 		if !e.At.IsZero() {
-			says += ", at " + e.At.Format(time.RFC3339Nano)
+			says += ", " + c.when(e.At)
 		}
 		return fmt.Sprintf(": %s", says)
 	}

@@ -161,7 +161,7 @@ func (c *Case) WhatIf(change Change) (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &Outcome{Change: change.String(), At: c.At, Assumptions: slices.Clone(c.Assumptions)}
+	o := &Outcome{Change: change.String(), At: c.moment(), Assumptions: slices.Clone(c.Assumptions)}
 	if err := change.make(c, clone); err != nil {
 		var refused *axprocess.Error
 		if !errors.As(err, &refused) {

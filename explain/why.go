@@ -54,7 +54,7 @@ func (c *Case) Why(pid axprocess.PID) (*Answer, error) {
 		return nil, err
 	}
 	a := &Answer{
-		PID: p.PID(), Comm: c.about(p).Comm, State: c.state(p), At: c.At,
+		PID: p.PID(), Comm: c.about(p).Comm, State: c.state(p), At: c.moment(),
 		PGID: p.Group().PGID(), SID: p.Session().SID(), Assumptions: c.Assumptions,
 	}
 	if parent := p.Parent(); parent != nil {
@@ -71,10 +71,19 @@ func (c *Case) Why(pid axprocess.PID) (*Answer, error) {
 	c.whySetpgid(a, p)
 	for _, e := range c.History {
 		if e.ID == p.ID() && e.Kind != axprocess.EventChanged && e.Kind != axprocess.EventThreadChanged {
-			a.History = append(a.History, Step{e.At, e.Seq, e.String()})
+			a.History = append(a.History, c.step(&e))
 		}
 	}
 	return a, nil
+}
+
+// step is an event as history has it. A time that is since the first line is in the
+// words.
+func (c *Case) step(e *axprocess.Event) Step {
+	if c.Since.IsZero() || e.At.IsZero() {
+		return Step{e.At, e.Seq, e.String()}
+	}
+	return Step{Seq: e.Seq, Says: c.when(e.At) + ": " + e.String()}
 }
 
 func (a *Answer) say(about, rule string, pids []axprocess.PID, format string, args ...any) *Point {
@@ -159,7 +168,7 @@ func (c *Case) whyZombie(a *Answer, p *axprocess.Process) {
 	}
 	since := "since when the kernel does not say"
 	if e := c.last(p, axprocess.EventExited); e != nil && !e.At.IsZero() {
-		since = "since " + e.At.Format(time.RFC3339Nano)
+		since = "since it ended, " + c.when(e.At)
 	} else if started := c.about(p).Started; !started.IsZero() && !c.At.IsZero() {
 		since = fmt.Sprintf("for %s at most, since its start", c.At.Sub(started).Round(time.Second))
 	}
@@ -213,7 +222,7 @@ func (c *Case) whyStopped(a *Answer, p *axprocess.Process) {
 	if e := c.last(p, axprocess.EventStopped); e == nil && c.assumes("stop-signal") {
 		by = "a stop signal (SIGSTOP, SIGTSTP, SIGTTIN or SIGTTOU; /proc does not tell)"
 	} else if e != nil && !e.At.IsZero() {
-		by += " at " + e.At.Format(time.RFC3339Nano)
+		by += ", " + c.when(e.At)
 	}
 	a.say("stopped", "signal(7)", nil, "it was stopped by %s; SIGCONT continues it, SIGKILL ends it", by)
 	g := p.Group()

@@ -13,6 +13,8 @@ import (
 	"axprocess/explain"
 	"axprocess/host"
 	"axprocess/trace/journal"
+	"axprocess/trace/replay"
+	"axprocess/trace/strace"
 )
 
 // This file is about what axp why and axp whatif are asked about: the host now, a
@@ -27,7 +29,7 @@ type caseFlags struct {
 func (f *caseFlags) register(c *cobra.Command) {
 	flags := c.PersistentFlags()
 	flags.StringVar(&f.root, "proc", host.Root, "read a saved /proc in `DIR`")
-	flags.StringVar(&f.record, "record", "", "of a record, a `FILE` of axp record, instead of the host")
+	flags.StringVar(&f.record, "record", "", "of a record, a `FILE` of axp record or strace -f, instead of the host")
 	flags.StringVar(&f.at, "at", "", "at this `TIME` of the record: since its start, as 1.5s, or RFC 3339;\nits end unless given")
 	flags.BoolVar(&f.json, "json", false, "print one JSON object")
 	c.MarkFlagsMutuallyExclusive("proc", "record")
@@ -54,7 +56,18 @@ func (f *caseFlags) readRecord() (*explain.Case, error) {
 		return nil, err
 	}
 	defer file.Close()
-	c, err := f.ofJournal(bufio.NewReaderSize(file, 64<<10))
+	unpacked, err := strace.Open(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f.record, err)
+	}
+	defer unpacked.Close()
+	in := bufio.NewReaderSize(unpacked, 64<<10)
+	beginning, _ := in.Peek(64)
+	of := f.ofLog
+	if journal.IsJournal(beginning) {
+		of = f.ofJournal
+	}
+	c, err := of(in)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.record, err)
 	}
@@ -89,6 +102,22 @@ func (f *caseFlags) ofJournal(in io.Reader) (*explain.Case, error) {
 		}
 	}
 	return record.Case()
+}
+
+// ofLog replays a log of strace up to the moment.
+func (f *caseFlags) ofLog(in io.Reader) (*explain.Case, error) {
+	until, err := time.ParseDuration(f.at)
+	if f.at != "" && (err != nil || until <= 0) {
+		return nil, fmt.Errorf("--at %q is no time since the log's first line, as 1.5s", f.at)
+	}
+	report, err := replay.Strace(f.record, strace.NewReader(in), replay.Options{Keep: true, Until: until})
+	if err != nil {
+		return nil, err
+	}
+	if f.at != "" && !report.Timed {
+		return nil, errors.New("--at: the log has no time stamps")
+	}
+	return explain.OfReplay(report.Kept)
 }
 
 // moment reads a time as a person types it: since the start, or a date and time.

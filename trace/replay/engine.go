@@ -32,6 +32,10 @@ type Options struct {
 	SID    int32 // its session
 	Reaper int32 // who gets the orphans that nobody in the log does
 	Kernel Kernel
+	// Until is the moment, since the first line, at which the replay ends; 0: the
+	// log's end. Only logs with time stamps have others.
+	Until time.Duration
+	Keep  bool // Report.Kept is wanted
 	// Progress is called now and then with the number of lines read; may be nil.
 	Progress func(lines int64)
 }
@@ -59,6 +63,8 @@ type engine struct {
 	rep *Report
 	t   *axprocess.Table
 	ev  *event // the one being replayed
+
+	keeper *keeper // nil unless Options.Keep
 
 	top     *namespace
 	homes   map[axprocess.PID]*namespace // of processes born below it
@@ -192,7 +198,15 @@ func newEngine(rep *Report, opt Options, next func() (*strace.Line, error)) *eng
 	e := &engine{opt: opt, rep: rep, top: newNamespace(nil), homes: map[axprocess.PID]*namespace{},
 		threads: map[int32]*thread{}, byTable: map[axprocess.PID]*proc{}, shown: map[strace.Op]bool{}, clock: 1}
 	e.in = newIntake(next, e.fault)
-	e.t = axprocess.NewTable(axprocess.WithMaxPID(1 << 25))
+	opts := []axprocess.Option{axprocess.WithMaxPID(1 << 25)}
+	if opt.Keep {
+		e.keeper = new(keeper)
+		opts = append(opts, e.keeper.options(rep)...)
+	}
+	e.t = axprocess.NewTable(opts...)
+	if opt.Keep {
+		e.keeper.reader, _ = e.t.EventsAfter(0) // refused only by tables without events
+	}
 	return e
 }
 
@@ -206,7 +220,7 @@ func (e *engine) run() error {
 	var last time.Duration
 	for {
 		ev := e.in.take()
-		if ev == nil {
+		if ev == nil || e.opt.Until > 0 && ev.at > e.opt.Until {
 			break
 		}
 		e.ev = ev
@@ -214,7 +228,15 @@ func (e *engine) run() error {
 			e.rep.Records++
 		}
 		last = ev.at
+		if e.keeper != nil {
+			e.keeper.at = last
+		}
 		e.replay(ev)
+		if e.keeper != nil {
+			if err := e.keeper.follow(); err != nil {
+				return err
+			}
+		}
 	}
 	if err := e.in.failure(); err != nil {
 		return err
@@ -224,6 +246,9 @@ func (e *engine) run() error {
 	}
 	if e.rep.Timed {
 		e.rep.Duration = last
+	}
+	if e.keeper != nil {
+		e.rep.Kept = e.keep()
 	}
 	e.finishReport()
 	return nil

@@ -34,6 +34,7 @@ type Report struct {
 	Duration time.Duration // from its first line to its last; 0 without time stamps
 	Timed    bool          // it has time stamps
 	Lives    []*Life       // in the order of birth, at most maxLives
+	Kept     *Kept         // with Options.Keep
 }
 
 const (
