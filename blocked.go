@@ -146,6 +146,12 @@ func (w *waiter) sleep(ctx context.Context) (WaitResult, error) {
 	return WaitResult{}, ctx.Err()
 }
 
+// blocks says whether a process has a wait that blocks.
+func (s *state) blocks(at slab.Index) bool {
+	x := s.rows.At(at).extra
+	return x != nil && len(x.waits.all) > 0
+}
+
 // offer shows the blocked waits of its parent that a child has something to
 // report, and says whether one of them has consumed it.
 func (s *state) offer(at slab.Index) bool {

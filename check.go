@@ -132,6 +132,16 @@ func (s *state) checkNumbers() error {
 			return fmt.Errorf("number %d is not in use, but is %s", n, s.roles(n))
 		}
 	}
+	for n := range s.groups.All() {
+		if n != 0 && !s.numbers.wasNamed(PID(n)) {
+			return fmt.Errorf("number %d is not known as that of a group", n)
+		}
+	}
+	for n := range s.sessions.All() {
+		if n != 0 && !s.numbers.wasNamed(PID(n)) {
+			return fmt.Errorf("number %d is not known as that of a session", n)
+		}
+	}
 	if len(used) != s.numbers.n {
 		return fmt.Errorf("%d numbers are in use, and something goes by %d", s.numbers.n, len(used))
 	}
@@ -303,7 +313,7 @@ func (s *state) checkHeap(p *Process, b *brood) error {
 func (s *state) checkGroups() error {
 	total := 0
 	for _, g := range s.groups.All() {
-		if !g.live.Load() {
+		if !g.live {
 			return fmt.Errorf("group %d has ended and is in the table", g.pgid)
 		}
 		var prev slab.Index
@@ -319,7 +329,7 @@ func (s *state) checkGroups() error {
 			n++
 			prev, at = at, r.nextMember
 		}
-		if g.last != prev || n != g.n || n == 0 {
+		if g.last != prev || n != int(g.n) || n == 0 {
 			return fmt.Errorf("group %d lists %d members and counts %d", g.pgid, n, g.n)
 		}
 		total += n
@@ -344,7 +354,7 @@ func (s *state) checkSessions() error {
 			}
 			n++
 		}
-		if prev != v.last || n != v.n || n == 0 || !v.live.Load() {
+		if prev != v.last || n != int(v.n) || n == 0 || !v.live {
 			return fmt.Errorf("session %d lists %d groups and counts %d", v.sid, n, v.n)
 		}
 		total += n

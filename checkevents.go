@@ -25,7 +25,7 @@ func (s *state) checkStops() error {
 		}
 	}
 	for _, g := range s.groups.All() {
-		if g.stopped != stopped[g] {
+		if int(g.stopped) != stopped[g] {
 			return fmt.Errorf("group %d has %d stopped members and counts %d", g.pgid, stopped[g], g.stopped)
 		}
 	}

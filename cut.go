@@ -99,14 +99,14 @@ func (c *cut) fill(s *state) {
 		}
 	}
 	for _, v := range s.sessions.All() {
-		one := cutSession{session: v, n: v.n, terminal: v.terminalImage(), home: v.space.home(v.number)}
+		one := cutSession{session: v, n: int(v.n), terminal: v.terminalImage(), home: v.space.home(v.number)}
 		c.note(v.space)
 		if v.terminal != nil {
 			one.data = v.terminal.data
 		}
 		c.sessions = append(c.sessions, one)
 		for g := v.first; g != nil; g = g.next {
-			c.groups = append(c.groups, cutGroup{g, g.founder, g.first, g.n, g.space.home(g.number)})
+			c.groups = append(c.groups, cutGroup{g, g.founder, g.first, int(g.n), g.space.home(g.number)})
 			c.note(g.space)
 		}
 	}

@@ -64,11 +64,8 @@ func (s *state) post(to *Process, sig Signal, reason string) {
 // do_notify_parent_cldstop). Nearly nobody cares: what would be dropped is not
 // posted.
 func (s *state) postChild(parent, child *row, info SigInfo, reason string) {
-	h := child.owner
-	if h == nil {
-		h = parent.leader()
-	}
-	if parent.maskOf(h)&info.Signal.set() == 0 && parent.does().ignores(info.Signal) {
+	h := parent.hearer(child)
+	if !parent.hears(h, info.Signal) {
 		return
 	}
 	info.PID, info.UID = child.process.pid, s.uidOf(child.process)
@@ -76,6 +73,19 @@ func (s *state) postChild(parent, child *row, info SigInfo, reason string) {
 		info.PID = s.pidIn(child.process, s.spaceOf(parent))
 	}
 	s.todo = append(s.todo, posted{to: parent.process, thread: h, info: info, reason: reason})
+}
+
+// hearer returns the thread that is told of a child; nil: the process itself.
+func (r *row) hearer(child *row) *Thread {
+	if child.owner != nil {
+		return child.owner
+	}
+	return r.leader()
+}
+
+// hears says whether a signal is more than dropped.
+func (r *row) hears(h *Thread, sig Signal) bool {
+	return !r.does().ignores(sig) || r.maskOf(h)&sig.set() != 0
 }
 
 // leader returns the live thread of the process's number, or nil.

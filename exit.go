@@ -64,16 +64,17 @@ func (s *state) mayEnd(op string, p *Process) *Error {
 func (p *Process) Exit() error {
 	const op = "exit"
 	s := p.table().enter()
-	defer s.leave()
-	if err := s.mayEnd(op, p); err != nil {
-		return err
+	err := s.mayEnd(op, p)
+	if err == nil {
+		if r := s.row(p); r.nthreads == 0 {
+			s.exit(p.at, r, Exited)
+			s.settle()
+		} else {
+			err = refuse(op, p.pid, syscall.EBUSY, "%d threads live", r.nthreads)
+		}
 	}
-	if r := s.row(p); r.nthreads > 0 {
-		return refuse(op, p.pid, syscall.EBUSY, "%d threads live", r.nthreads)
-	}
-	s.exit(p.at, Exited)
-	s.settle()
-	return nil
+	s.leave()
+	return err.orNil()
 }
 
 // GroupKill ends all threads and the process at once, as by a signal: it is then
@@ -111,20 +112,17 @@ func (s *state) killNow(at slab.Index, sig Signal, core bool) {
 	for r.lastThread != nil {
 		s.stopThread(at, r, r.lastThread)
 	}
-	s.exit(at, cause)
+	s.exit(at, r, cause)
 }
 
 // exit is the step described above, for a process without live threads.
-func (s *state) exit(at slab.Index, cause WaitCause) {
-	r := s.rows.At(at)
+func (s *state) exit(at slab.Index, r *row, cause WaitCause) {
 	p := r.process
-	s.logEnd(r.endEvent(), p, cause)
-	s.resume(at, r)
-	s.failWaits(r, nil)
-	s.endSignals(r)
+	if s.log != nil {
+		s.logEnd(r.endEvent(), p, cause)
+	}
 	if r.extra != nil {
-		s.release(r.extra.vforker)
-		s.release(r.extra.hold)
+		s.endExtra(at, r)
 	}
 	if v := p.group.Load().session; v.sid == p.pid && (v.terminal != nil || v.hungUp != nil) {
 		s.leaderExits(v)
@@ -132,6 +130,15 @@ func (s *state) exit(at slab.Index, cause WaitCause) {
 	if r.flags&flagInit == 0 || s.closeSpace(at, r, cause) {
 		s.finishExit(at, cause)
 	}
+}
+
+// endExtra ends what an exiting process has that most have not.
+func (s *state) endExtra(at slab.Index, r *row) {
+	s.resume(at, r)
+	s.failWaits(r, nil)
+	s.endSignals(r)
+	s.release(r.extra.vforker)
+	s.release(r.extra.hold)
 }
 
 // endEvent: an init of a namespace is a zombie only when it is alone there.
@@ -168,7 +175,7 @@ func (s *state) finishExit(at slab.Index, cause WaitCause) {
 	waits := s.notifyEnd(at, r, false)
 	if len(zombies) > 0 {
 		s.passZombies(parent, zombies)
-	} else if waits && !s.offer(at) {
+	} else if waits && s.blocks(parent) && !s.offer(at) {
 		s.childEnded(at)
 	}
 }
@@ -213,7 +220,7 @@ func (s *state) notifyEnd(at slab.Index, r *row, adopted bool) (waits bool) {
 	if !adopted {
 		s.pushZombie(&s.broodOf(r.parent, r.owner).zombies, at)
 	}
-	if sig != 0 {
+	if sig != 0 && parent.hears(parent.hearer(r), sig) {
 		s.postChild(parent, r, p.endInfo(sig), "a child has ended")
 	}
 	return true
@@ -338,16 +345,17 @@ func (s *state) markBelow(top slab.Index) {
 func (p *Process) Free() error {
 	const op = "free"
 	s := p.table().enter()
-	defer s.leave()
+	var err *Error
 	switch p.State() {
-	case Freed:
-		return refuse(op, p.pid, syscall.ESRCH, reasonFreed)
 	case Zombie:
+		s.free(p.at, "")
+	case Freed:
+		err = refuse(op, p.pid, syscall.ESRCH, reasonFreed)
 	default:
-		return refuse(op, p.pid, syscall.EBUSY, "the process has not exited")
+		err = refuse(op, p.pid, syscall.EBUSY, "the process has not exited")
 	}
-	s.free(p.at, "")
-	return nil
+	s.leave()
+	return err.orNil()
 }
 
 // free takes a process that has exited out of everything.
@@ -360,7 +368,7 @@ func (s *state) free(at slab.Index, why string) {
 	s.quit(at)
 	s.procs.Set(uint32(p.pid), nil)
 	ns := s.nested(r)
-	s.vacate(p.pid, ns, r.number)
+	s.surrender(p.pid, ns, r.number)
 	p.state.Store(p.state.Load()&^(1<<causeShift-1) | uint32(Freed))
 	p.at = 0
 	pgid := p.group.Load().pgid

@@ -1,7 +1,6 @@
 package axprocess
 
 import (
-	"sync/atomic"
 	"syscall"
 
 	"axprocess/internal/slab"
@@ -24,12 +23,12 @@ type ProcessGroup struct {
 	founder     uint64 // unique id of the process whose number it took
 	pgid        PID
 	first, last slab.Index // members in the order of joining
-	n           int
-	stopped     int           // members that are stopped
-	space       *Namespace    // of the process whose number it took; nil: the table's own
+	n           int32
+	stopped     int32         // members that are stopped
 	number      PID           // in space
+	space       *Namespace    // of the process whose number it took; nil: the table's own
 	prev, next  *ProcessGroup // in the session's list
-	live        atomic.Bool
+	live        bool
 }
 
 // PGID returns its number. No lock.
@@ -44,7 +43,7 @@ func (g *ProcessGroup) Session() *Session { return g.session }
 // Processes returns its members, zombies included, in the order in which they
 // joined; none once it has ended. O(members) under the lock.
 func (g *ProcessGroup) Processes() []*Process {
-	return listed(g.session.table, func(*state) int { return g.n }, func(s *state, to []*Process) []*Process {
+	return listed(g.session.table, func(*state) int { return int(g.n) }, func(s *state, to []*Process) []*Process {
 		s.members(g, func(_ slab.Index, r *row) bool {
 			to = append(to, r.process)
 			return true
@@ -70,7 +69,7 @@ func (g *ProcessGroup) Leader() *Process {
 func (g *ProcessGroup) IsOrphaned() bool {
 	s := g.session.table.enter()
 	defer s.leave()
-	return g.live.Load() && s.orphaned(g, 0)
+	return g.live && s.orphaned(g, 0)
 }
 
 // orphaned is IsOrphaned as it will be without the member ignored.
@@ -125,9 +124,9 @@ func (s *state) enterGroup(g *ProcessGroup) {
 	}
 	v.last = g
 	v.n++
-	g.live.Store(true)
+	g.live = true
 	s.groups.Set(uint32(g.pgid), g)
-	s.reserve(g.pgid)
+	s.reserveName(g.pgid)
 }
 
 // join makes a process the last member of a group.
@@ -185,7 +184,7 @@ func (s *state) closeGroup(g *ProcessGroup) {
 		g.next.prev = g.prev
 	}
 	g.prev, g.next = nil, nil
-	g.live.Store(false)
+	g.live = false
 	s.groups.Set(uint32(g.pgid), nil)
 	s.logGroup(EventGroupEnded, g, "")
 	v.n--
@@ -256,7 +255,7 @@ func (p *Process) MoveToGroup(g *ProcessGroup) error {
 		return refuse(op, p.pid, syscall.EPERM, "group %d is of session %d, the process of session %d",
 			g.pgid, g.session.sid, old.session.sid)
 	}
-	if !g.live.Load() {
+	if !g.live {
 		if err := s.mayRevive(op, p, g); err != nil {
 			return err
 		}

@@ -250,7 +250,7 @@ func (s *state) aimAt(p *Process, a *aim) *Error {
 	default:
 		g := a.group
 		switch {
-		case g != nil && !g.live.Load():
+		case g != nil && !g.live:
 			g = nil
 		case g != nil:
 		case a.pid < 0:

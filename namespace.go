@@ -118,7 +118,7 @@ func (h *Thread) TIDIn(ns *Namespace) PID {
 func (g *ProcessGroup) PGIDIn(ns *Namespace) PID {
 	s := g.session.table.enter()
 	defer s.leave()
-	if !g.live.Load() {
+	if !g.live {
 		return 0
 	}
 	return s.pgidIn(g, ns)
@@ -129,7 +129,7 @@ func (g *ProcessGroup) PGIDIn(ns *Namespace) PID {
 func (v *Session) SIDIn(ns *Namespace) PID {
 	s := v.table.enter()
 	defer s.leave()
-	if !v.live.Load() {
+	if !v.live {
 		return 0
 	}
 	return s.sidIn(v, ns)

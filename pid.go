@@ -42,7 +42,8 @@ type numbers struct {
 }
 
 type leaf struct {
-	words [leafWords]uint64
+	words [leafWords]uint64 // in use
+	named [leafWords]uint64 // in use, and a group or session has gone by it
 	used  int
 }
 
@@ -71,11 +72,22 @@ func (u *numbers) release(n PID) {
 	i := int(n >> leafBits)
 	l := u.leaves[i]
 	l.words[n%leafLen/64] &^= 1 << (n % 64)
+	l.named[n%leafLen/64] &^= 1 << (n % 64)
 	l.used--
 	u.n--
 	if l.used == 0 {
 		u.leaves[i], u.spare = nil, l
 	}
+}
+
+// name notes that a group or session goes by a number that is in use.
+func (u *numbers) name(n PID) {
+	u.leaves[n>>leafBits].named[n%leafLen/64] |= 1 << (n % 64)
+}
+
+// wasNamed says whether a group or session has gone by a number that is in use.
+func (u *numbers) wasNamed(n PID) bool {
+	return u.leaves[n>>leafBits].named[n%leafLen/64]&(1<<(n%64)) != 0
 }
 
 // firstFree returns the lowest number in [from, to) that is not in use, or 0.
@@ -156,22 +168,35 @@ func (s *state) reserve(n PID) {
 	}
 }
 
-// vacate gives a number back once nothing goes by it; in ns, and those between it
-// and the table's own, what went by it has numbers too: nr in ns. nil is the
-// table's own.
+// reserveName is reserve for a group or a session.
+func (s *state) reserveName(n PID) {
+	if n != 0 {
+		s.reserve(n)
+		s.numbers.name(n)
+	}
+}
+
+// vacate gives the number of a group or session back once nothing goes by it; in
+// ns, and those between it and the table's own, what went by it has numbers too:
+// nr in ns. nil is the table's own.
 func (s *state) vacate(n PID, ns *Namespace, nr PID) {
-	if n == 0 || !s.numbers.inUse(n) {
+	if k := uint32(n); n != 0 && s.numbers.inUse(n) && s.procs.Get(k) == nil && s.threads.Get(k) == nil {
+		s.surrender(n, ns, nr)
+	}
+}
+
+// surrender is vacate for a number that no process and no thread goes by: that of
+// one which has just ended, since theirs are their own.
+func (s *state) surrender(n PID, ns *Namespace, nr PID) {
+	if s.numbers.wasNamed(n) && (s.groups.Get(uint32(n)) != nil || s.sessions.Get(uint32(n)) != nil) {
 		return
 	}
-	if k := uint32(n); s.procs.Get(k) == nil && s.threads.Get(k) == nil &&
-		s.groups.Get(k) == nil && s.sessions.Get(k) == nil {
-		s.numbers.release(n)
-		if len(s.uses) > 0 {
-			s.useEnds(n)
-		}
-		if ns != nil {
-			s.vacateBelow(ns, nr)
-		}
+	s.numbers.release(n)
+	if len(s.uses) > 0 {
+		s.useEnds(n)
+	}
+	if ns != nil {
+		s.vacateBelow(ns, nr)
 	}
 }
 

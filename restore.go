@@ -148,10 +148,10 @@ func (b *builder) sessions() {
 	for i := range b.from.Sessions {
 		m := &b.from.Sessions[i]
 		v := &Session{table: b.table, id: m.ID, sid: m.SID}
-		v.live.Store(true)
+		v.live = true
 		v.space, v.number = b.settle(m.Home, m.SID)
 		b.state.sessions.Set(uint32(m.SID), v)
-		b.reserve(m.SID)
+		b.reserveName(m.SID)
 		for _, pgid := range m.Groups {
 			g := &ProcessGroup{session: v, id: images[pgid].ID, pgid: pgid, founder: images[pgid].Founder}
 			g.space, g.number = b.settle(images[pgid].Home, pgid)

@@ -1,9 +1,6 @@
 package axprocess
 
-import (
-	"sync/atomic"
-	"syscall"
-)
+import "syscall"
 
 // This file is about sessions: how they begin and end.
 //
@@ -16,11 +13,11 @@ type Session struct {
 	table       *Table
 	id          uint64
 	sid         PID
+	number      PID           // in space
 	first, last *ProcessGroup // oldest first
-	n           int
-	live        atomic.Bool
+	n           int32
+	live        bool
 	space       *Namespace // of the process whose number it took; nil: the table's own
-	number      PID        // in space
 	terminal    *Terminal
 	hungUp      *numberUse // the foreground of the terminal that it lost by a hang-up, for its leader's exit
 }
@@ -34,7 +31,7 @@ func (v *Session) ID() uint64 { return v.id }
 // ProcessGroups returns its groups, oldest first; none once it has ended.
 // O(groups) under the lock.
 func (v *Session) ProcessGroups() []*ProcessGroup {
-	return listed(v.table, func(*state) int { return v.n }, func(_ *state, to []*ProcessGroup) []*ProcessGroup {
+	return listed(v.table, func(*state) int { return int(v.n) }, func(_ *state, to []*ProcessGroup) []*ProcessGroup {
 		for g := v.first; g != nil; g = g.next {
 			to = append(to, g)
 		}
@@ -55,14 +52,14 @@ func (v *Session) Leader() *Process {
 
 func (s *state) openSession(v *Session, n PID) {
 	v.id, v.sid = s.newID(), n
-	v.live.Store(true)
+	v.live = true
 	s.sessions.Set(uint32(n), v)
-	s.reserve(n)
+	s.reserveName(n)
 	s.logSession(EventSessionMade, v)
 }
 
 func (s *state) closeSession(v *Session) {
-	v.live.Store(false)
+	v.live = false
 	s.sessions.Set(uint32(v.sid), nil)
 	s.vacate(v.sid, v.space, v.number)
 	s.logSession(EventSessionEnded, v)

@@ -124,11 +124,12 @@ func NewTable(opts ...Option) *Table {
 
 // enter takes the lock and gives access to what it guards.
 func (t *Table) enter() *state {
-	if t.guarded.log != nil {
+	s := &t.guarded
+	if s.log != nil {
 		return t.enterLogged()
 	}
-	t.guarded.lock()
-	return &t.guarded
+	s.lock()
+	return s
 }
 
 func (s *state) lock() {
@@ -141,6 +142,14 @@ func (s *state) lock() {
 
 // leave releases the lock, then wakes whom the operation completed a wait for.
 func (s *state) leave() {
+	if s.wakes == nil && s.emptied == nil && s.noticed == nil && s.log == nil && s.custom == nil {
+		s.mutex.Unlock() // as nearly always
+		return
+	}
+	s.leaveOwing()
+}
+
+func (s *state) leaveOwing() {
 	if s.emptied != nil {
 		s.finishInits()
 	}

@@ -291,7 +291,7 @@ func (p *Process) Exec() error {
 func (s *state) promote(at slab.Index, r *row, h *Thread) {
 	old := h.TID()
 	s.threads.Set(uint32(old), nil)
-	s.vacate(old, s.nested(r), h.number)
+	s.surrender(old, s.nested(r), h.number)
 	h.number = r.number
 	from := h.brood
 	h.brood = nil
@@ -364,7 +364,9 @@ func (s *state) stopThread(at slab.Index, r *row, h *Thread) {
 	s.failWaits(r, h)
 	s.passOn(at, h.owns(), r.firstThread.owns())
 	s.threads.Set(uint32(h.tid.Load()), nil)
-	s.vacate(h.TID(), s.nested(r), h.number)
+	if !h.IsLeader() {
+		s.surrender(h.TID(), s.nested(r), h.number)
+	}
 	if h.extra != nil {
 		s.release(h.extra.hold)
 	}
