@@ -80,7 +80,7 @@ func (e *engine) appear(ev *event) *thread {
 		e.rep.disagree("fork", Mismatch{Line: ev.line, Call: fmt.Sprintf("the first line of %d", ev.tid), Want: "a fork that returns it",
 			Got: "none", Rule: "every process but the first is some process's child"})
 	}
-	if p := e.threadOf(ev.tid); p != nil {
+	if p := e.threadOf(ev); p != nil {
 		return e.newThread(p, ev.tid, axprocess.PID(ev.tid))
 	}
 	return e.root(ev)
@@ -112,7 +112,7 @@ func (e *engine) forkOf(ev *event) *call {
 	}
 	var silent []*call // forks whose end is not in the window
 	for _, c := range e.open {
-		if isFork(c.op) && c.child == nil && !c.judged && c.thread != nil && !c.done {
+		if isFork(c.op) && c.child == nil && !c.judged && c.thread != nil && (!c.done || !c.result.Known && !c.result.Restart) {
 			silent = append(silent, c)
 		}
 	}

@@ -250,26 +250,59 @@ func (e *engine) enter(first bool, rec axprocess.ProcessRecord) error {
 	return nil
 }
 
-// threadOf looks ahead for a sign that a thread without a birth is one of a
-// process that is known.
-func (e *engine) threadOf(tid int32) *proc {
+// processOf looks ahead for what says whose thread one without a birth is: what it
+// calls itself, whom it signals as its own process, who its children's parent is.
+func (e *engine) processOf(tid int32) int32 {
+	children := map[int32]bool{}
 	for i := range windowSize {
 		ev := e.in.peek(i)
 		if ev == nil {
-			break
+			return 0
 		}
-		if ev.tid != tid {
+		c := ev.call
+		if c == nil || !c.done || !c.result.Known || ev.kind == evFinish {
 			continue
 		}
-		if ev.kind == evExited || ev.kind == evKilled {
-			break
-		}
-		if ev.kind == evBegin || ev.kind == evWhole {
-			if c := ev.call; c.op == strace.Getpid && c.done && c.result.Known && c.result.Value != int64(tid) {
-				if h := e.threads[int32(c.result.Value)]; h != nil {
-					return h.proc
-				}
+		switch {
+		case ev.tid == tid && c.op == strace.Getpid:
+			return int32(c.result.Value)
+		case ev.tid == tid && c.op == strace.Tgkill && c.result.Value == 0:
+			if n, _, ok := strace.Pid(args0(strace.Split([]byte(c.args), nil))); ok {
+				return int32(n)
 			}
+		case ev.tid == tid && isFork(c.op) && c.result.Value > 0:
+			if f, ok := flagsOf(c); ok && !f.thread {
+				children[int32(c.result.Value)] = true
+			}
+		case children[ev.tid] && c.op == strace.Getppid:
+			return int32(c.result.Value)
+		}
+	}
+	return 0
+}
+
+// threadOf finds the process that a thread without a birth belongs to: nil if it is
+// one of its own. strace -p lets go of no thread of a process, so in a log that
+// begins in the middle, what is younger than a process and tells nothing else is
+// taken as one of its threads.
+func (e *engine) threadOf(ev *event) *proc {
+	switch pid := e.processOf(ev.tid); {
+	case pid == ev.tid:
+		return nil
+	case pid > 0:
+		if e.threads[pid] == nil && pid <= 1<<22 && len(e.in.alias) == 0 {
+			first := *ev
+			first.tid = pid
+			e.root(&first)
+		}
+		if h := e.threads[pid]; h != nil {
+			return h.proc
+		}
+		return nil
+	}
+	if e.world.middle && len(e.world.roots) > 0 {
+		if p := e.world.roots[0]; p.tid < ev.tid && p.p.State() == axprocess.Running {
+			return p
 		}
 	}
 	return nil
