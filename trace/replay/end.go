@@ -89,6 +89,9 @@ func (e *engine) die(p *proc, ev *event) {
 		}
 	}
 	e.lastWords(p)
+	if parent := p.p.Parent(); parent != nil {
+		p.teller = e.byTable[parent.PID()]
+	}
 	since := p.since
 	if since == 0 {
 		since = e.clock
@@ -126,7 +129,7 @@ func (e *engine) freed(p, by *proc, is bool) {
 	}
 	p.life.Reaped, p.life.ReapedAt, p.life.ReapedLine = true, e.ev.at, e.ev.line
 	if by != nil && by.life != nil {
-		p.life.ReapedBy = by.life.ID
+		p.life.ReapedBy, p.teller = by.life.ID, by
 	}
 }
 

@@ -94,6 +94,7 @@ type proc struct {
 	appeared bool  // it has a line
 	older    bool  // it lived before the log began, and may have children that it doesn't show
 	left     bool  // strace has let go of it
+	teller   *proc // whose child it was when it ended, or who waited for it
 	phantom  *proc // a child from before the log, whose number is not known yet
 
 	codes    []int32          // given to exit_group
@@ -285,7 +286,7 @@ func (e *engine) replay(ev *event) {
 		e.begin(h, ev.call)
 		e.finish(h, ev.call)
 	case evSignal:
-		e.signalled(h, ev.sig)
+		e.signalled(h, ev.sig, ev.info)
 	case evStopped:
 		e.stopped(h.proc, ev.sig)
 	case evExited, evKilled:

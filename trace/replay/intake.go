@@ -42,6 +42,7 @@ type event struct {
 	line  int64
 	at    time.Duration
 	call  *call
+	info  string // of SIGCHLD: what comes with it
 }
 
 // call is one system call.
@@ -172,6 +173,9 @@ func (in *intake) read() {
 		in.call(l, ev)
 	case strace.Signal:
 		ev.kind = evSignal
+		if l.Signal == axprocess.SIGCHLD {
+			ev.info = string(l.Info)
+		}
 		in.push(ev)
 	case strace.Stopped:
 		ev.kind = evStopped

@@ -677,7 +677,7 @@ func (e *engine) stopped(p *proc, sig axprocess.Signal) {
 }
 
 // signalled: a signal is on its way to a thread.
-func (e *engine) signalled(h *thread, sig axprocess.Signal) {
+func (e *engine) signalled(h *thread, sig axprocess.Signal, info string) {
 	e.signals = true
 	p := h.proc
 	switch sig {
@@ -685,7 +685,9 @@ func (e *engine) signalled(h *thread, sig axprocess.Signal) {
 		p.stopping = sig
 	case axprocess.SIGCONT:
 		e.resumed(p) // from outside of the log, or it runs already
-	case axprocess.SIGCHLD, axprocess.SIGURG, axprocess.SIGWINCH:
+	case axprocess.SIGCHLD:
+		e.judgeSigchld(p, info)
+	case axprocess.SIGURG, axprocess.SIGWINCH:
 	default:
 		p.fatal, p.fatalTo = sig, h
 		if p.since == 0 {

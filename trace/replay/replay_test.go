@@ -106,6 +106,8 @@ var alterations = []struct {
 	{"kill's ESRCH", regexp.MustCompile(`(?:tg)?kill\(.*= (-1 ESRCH.*)`), to("-1 EINVAL (Invalid argument)")},
 	{"an exit code", regexp.MustCompile(`\+\+\+ exited with (\d+)`), plusOne},
 	{"a fork's child", regexp.MustCompile(`(?:clone3?|fork)(?:\(| resumed>).*= (\d+)`), plusOne},
+	{"SIGCHLD's child", regexp.MustCompile(`SIGCHLD.*CLD_(?:EXITED|KILLED).*si_pid=(\d+)`), plusOne},
+	{"SIGCHLD's status", regexp.MustCompile(`SIGCHLD.*CLD_EXITED.*si_status=(\d+)`), plusOne},
 	{"a killer", regexp.MustCompile(`\+\+\+ killed by (\w+)`), otherSignal},
 }
 

@@ -109,7 +109,7 @@ func (e *engine) root(ev *event) *thread {
 	if first {
 		who, o = "the first process", e.opt
 	}
-	if own := e.ownNumber(ev.tid); ev.tid < unnumbered && (own > 0 && own != int64(ev.tid) || own == 0 && e.world.middle && e.forksInside(ev.tid)) {
+	if own := e.ownNumber(ev.tid); ev.tid < unnumbered && (own > 0 && own != int64(ev.tid) && (own == 1 || e.world.middle) || own == 0 && e.world.middle && e.forksInside(ev.tid)) {
 		p.ns = newNamespace(e.top)
 		p.ns.foreign = true
 		if own != 0 {
