@@ -17,10 +17,10 @@ import (
 // encode makes a step a command: its letter and its numbers.
 func (l *Live) encode(a *liveActor, s Step) ([]int, error) {
 	letters := map[string]rune{"clone": 't', "exit": 'x', "exit_group": 'g', "exec": 'e', "setsid": 's', "setpgid": 'p',
-		"getpgid": 'P', "getsid": 'S', "getppid": 'q', "getpid": 'm', "lastpid": 'n', "unshare": 'u'}
+		"getpgid": 'P', "getsid": 'S', "getppid": 'q', "getpid": 'm', "lastpid": 'n', "unshare": 'u', "pending": 'B'}
 	v := []int{int(letters[s.Verb])}
 	switch s.Verb {
-	case "exec", "setsid", "getppid", "getpid", "unshare":
+	case "exec", "setsid", "getppid", "getpid", "unshare", "pending":
 		return v, nil
 	case "clone":
 		l.tokens++
@@ -53,6 +53,11 @@ func (l *Live) encode(a *liveActor, s Step) ([]int, error) {
 		return l.encodeWait(a, []int{'W', int(of)}, s.Args[1:])
 	case "kill", "tkill", "tgkill":
 		return l.encodeKill(a, s)
+	case "sigqueue":
+		return l.encodeQueue(a, s)
+	case "accept":
+		set, err := signalsOf(s.Args[0])
+		return []int{'a', int(uint32(set)), int(set >> 32)}, err
 	case "pdeathsig", "action", "block", "unblock":
 		return encodeSignal(s)
 	}
@@ -140,6 +145,19 @@ func (l *Live) encodeKill(a *liveActor, s Step) ([]int, error) {
 	return append(v, int(sig)), err
 }
 
+// encodeQueue is encodeKill for a process, and a value.
+func (l *Live) encodeQueue(a *liveActor, s Step) ([]int, error) {
+	value, err := strconv.ParseUint(s.Args[2], 10, 31)
+	if err != nil {
+		return nil, err
+	}
+	v, err := l.encodeKill(a, Step{Actor: s.Actor, Verb: "kill", Args: s.Args[:2]})
+	if err != nil {
+		return nil, err
+	}
+	return append([]int{'Q'}, v[1], v[2], int(value)), nil
+}
+
 func encodeSignal(s Step) ([]int, error) {
 	const block, unblock = 0, 1 // SIG_BLOCK, SIG_UNBLOCK
 	sig, err := signalOf(s.Args[0])
@@ -209,6 +227,11 @@ func (l *Live) decode(a *liveActor, s Step, sent, v []int) (Outcome, error) {
 		return Outcome{Text: l.told(a, v[0])}, nil
 	case "getpid":
 		return Outcome{Text: strconv.Itoa(v[0])}, nil
+	case "pending":
+		return Outcome{Text: pendingWords(axprocess.SignalSet(v[0]) | axprocess.SignalSet(v[1])<<32)}, nil
+	case "accept":
+		info := axprocess.SigInfo{Signal: axprocess.Signal(v[0]), Code: axprocess.SigCode(v[1]), Status: int32(v[3]), Value: uint64(v[4])}
+		return Outcome{Text: infoWords(info, l.told(a, v[2]))}, nil
 	case "wait4":
 		if v[0] == 0 {
 			return Outcome{Text: "nothing"}, nil

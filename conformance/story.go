@@ -86,6 +86,9 @@ var verbs = map[string][2]int{
 	"action":     {2, 9}, // SIGNAL default|ignore|handle [nocldstop] [nocldwait]
 	"block":      {1, 1}, // SIGNAL
 	"unblock":    {1, 1},
+	"pending":    {0, 0}, // what is blocked and pending
+	"accept":     {1, 1}, // SIGNAL|SIGNAL: one that is pending
+	"sigqueue":   {3, 3}, // PID SIGNAL VALUE
 	"getpid":     {0, 0}, // the bare number
 	"lastpid":    {1, 1}, // N: the next number is the one after N
 	"opentty":    {0, 0}, // the world's terminal, without taking it
@@ -160,8 +163,12 @@ func (s Step) needsRoot() bool {
 		return true
 	case "fork":
 		return slices.ContainsFunc(s.Args, func(arg string) bool { return arg == "newpid" || strings.HasPrefix(arg, "pid=") })
-	case "kill", "tkill", "tgkill":
-		for _, arg := range s.Args[:len(s.Args)-1] {
+	case "kill", "tkill", "tgkill", "sigqueue":
+		targets := s.Args[:len(s.Args)-1]
+		if s.Verb == "sigqueue" {
+			targets = s.Args[:1]
+		}
+		for _, arg := range targets {
 			if _, err := strconv.Atoi(arg); err == nil || arg == "init" || strings.HasPrefix(arg, "-") {
 				return true
 			}
@@ -183,6 +190,46 @@ func signalOf(word string) (axprocess.Signal, error) {
 		}
 	}
 	return 0, fmt.Errorf("there is no signal %q", word)
+}
+
+// signalsOf reads NAME|NAME.
+func signalsOf(words string) (set axprocess.SignalSet, err error) {
+	for word := range strings.SplitSeq(words, "|") {
+		sig, err := signalOf(word)
+		if err != nil {
+			return 0, err
+		}
+		set |= axprocess.SignalsOf(sig)
+	}
+	return set, nil
+}
+
+// pendingWords names a set of signals.
+func pendingWords(set axprocess.SignalSet) string {
+	var names []string
+	for sig := range set.All() {
+		names = append(names, sig.String())
+	}
+	if names == nil {
+		return "none"
+	}
+	return strings.Join(names, "|")
+}
+
+// infoWords says what came with a signal, from is what its sender or child is
+// called.
+func infoWords(info axprocess.SigInfo, from string) string {
+	switch info.Code {
+	case axprocess.SI_KERNEL:
+		return info.Signal.String() + " from the kernel"
+	case axprocess.SI_QUEUE:
+		return fmt.Sprintf("%s from %s value %d", info.Signal, from, info.Value)
+	case axprocess.SI_USER, axprocess.SI_TKILL:
+		return info.Signal.String() + " from " + from
+	}
+	causes := map[axprocess.SigCode]axprocess.WaitCause{axprocess.CLD_EXITED: axprocess.Exited, axprocess.CLD_KILLED: axprocess.Killed,
+		axprocess.CLD_DUMPED: axprocess.Dumped, axprocess.CLD_STOPPED: axprocess.Stopped, axprocess.CLD_CONTINUED: axprocess.Continued}
+	return info.Signal.String() + " " + describe(from, causes[info.Code], info.Status)
 }
 
 var optionNames = map[string]axprocess.WaitOptions{

@@ -217,6 +217,8 @@ func (t *Table) act(a *tableActor, s Step) (Outcome, error) {
 		return t.actOn(a, s)
 	case "pdeathsig", "action", "block", "unblock":
 		return t.signals(a, s)
+	case "pending", "accept", "sigqueue":
+		return t.pending(a, s)
 	case "getpid":
 		return Outcome{Text: strconv.Itoa(int(p.PIDIn(p.Namespace())))}, nil
 	case "lastpid":
@@ -480,6 +482,38 @@ func (t *Table) useUp(s Step) (Outcome, error) {
 		}
 	}
 	return answered(nil)
+}
+
+// pending is for what waits for a thread, and what it takes of that.
+func (t *Table) pending(a *tableActor, s Step) (Outcome, error) {
+	switch s.Verb {
+	case "pending":
+		return Outcome{Text: pendingWords(a.PendingSignals() & a.SignalMask())}, nil
+	case "accept":
+		set, err := signalsOf(s.Args[0])
+		if err != nil {
+			return Outcome{}, err
+		}
+		info, ok := a.AcceptSignal(set)
+		if !ok {
+			return Outcome{Text: "EAGAIN"}, nil
+		}
+		return Outcome{Text: infoWords(info, t.name(a.space(), info.PID))}, nil
+	}
+	n, err := t.pid(a.space(), s.Args[0])
+	if err != nil {
+		return Outcome{}, err
+	}
+	sig, err := signalOf(s.Args[1])
+	if err != nil {
+		return Outcome{}, err
+	}
+	value, err := strconv.ParseUint(s.Args[2], 10, 31)
+	if err != nil {
+		return Outcome{}, err
+	}
+	_, err = a.Process().Sigqueue(n, sig, value)
+	return answered(err)
 }
 
 // signals is for what a process does on signals.

@@ -29,6 +29,7 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static long call6(long n, long a, long b, long c, long d, long e, long f)
@@ -183,6 +184,43 @@ static long do_mask(long how, long sig)
 	return call(SYS_rt_sigprocmask, how, &set, NULL, 8, 0);
 }
 
+static int do_pending(long *v)
+{
+	uint64_t set = 0;
+	long ret = call(SYS_rt_sigpending, &set, 8, 0, 0, 0);
+	v[0] = ret < 0 ? ret : (long)(uint32_t)set;
+	v[1] = (long)(set >> 32);
+	return 2;
+}
+
+/* do_accept takes a signal that is pending, and says what came with it. */
+static int do_accept(long *v)
+{
+	uint64_t set = (uint64_t)(uint32_t)v[1] | (uint64_t)v[2] << 32;
+	struct timespec now = { 0, 0 };
+	siginfo_t info;
+	memset(&info, 0, sizeof info);
+	v[0] = call(SYS_rt_sigtimedwait, &set, &info, &now, 8, 0);
+	v[1] = info.si_code;
+	v[2] = info.si_pid;
+	v[3] = info.si_code > 0 && info.si_code < 7 ? info.si_status : 0;
+	v[4] = info.si_code == SI_QUEUE ? info.si_value.sival_int : 0;
+	return 5;
+}
+
+static long do_queue(long pid, long sig, long value)
+{
+	siginfo_t info;
+	if (pid <= 1 && !inside)
+		return -1000;
+	memset(&info, 0, sizeof info);
+	info.si_signo = sig;
+	info.si_code = SI_QUEUE;
+	info.si_pid = call(SYS_getpid, 0, 0, 0, 0, 0);
+	info.si_value.sival_int = value;
+	return call(SYS_rt_sigqueueinfo, pid, sig, &info, 0, 0);
+}
+
 static long do_lastpid(long n)
 {
 	char text[24];
@@ -307,6 +345,13 @@ static int answer(int fd, long *v)
 		return 1;
 	case 'b':
 		v[0] = do_mask(v[1], v[2]);
+		return 1;
+	case 'B':
+		return do_pending(v);
+	case 'a':
+		return do_accept(v);
+	case 'Q':
+		v[0] = do_queue(v[1], v[2], v[3]);
 		return 1;
 	case 'n':
 		v[0] = do_lastpid(v[1]);
