@@ -27,6 +27,7 @@ type Case struct {
 	History     []axprocess.Event                // what happened before, oldest first; nil: not known
 	Numbers     map[axprocess.PID]axprocess.PID  // what is asked for by another number than the table's; nil: nothing
 	Since       time.Time                        // times are told since it; zero: as they are
+	Asker       axprocess.PID                    // as whom kill is asked about; 0: the init, who may all
 	Assumptions []Assumption                     // what is taken to be so, without being known
 }
 
@@ -124,4 +125,13 @@ func (c *Case) adoptedBecause(p *axprocess.Process) string {
 		}
 	}
 	return ""
+}
+
+// sender is who sends the signals that are asked about, on a clone that asks for
+// permission.
+func (c *Case) sender(on *axprocess.Table) *axprocess.Process {
+	if p := on.Process(c.Asker); p != nil {
+		return p
+	}
+	return on.Init()
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -359,5 +360,22 @@ func TestRecord(t *testing.T) {
 	}
 	if _, err := NewRecord(now).Event(buf[0]); err == nil {
 		t.Error("an event without a snapshot is taken")
+	}
+}
+
+// TestPermission: what the one who asks may not do is refused.
+func TestPermission(t *testing.T) {
+	c := &Case{Table: desk(), Asker: 40}
+	ok(c.Table.Process(40).SetCredentials(axprocess.Credentials{UID: 1000, EUID: 1000, SUID: 1000}))
+	a := must(c.Why(10))
+	if !slices.ContainsFunc(a.Points, func(p Point) bool { return p.About == "kill" && p.Errno == "EPERM" }) {
+		t.Errorf("user 1000 may kill a process of user 0: %+v", a.Points)
+	}
+	if o := must(c.WhatIf(Change{Verb: "kill", PID: 10, Signal: axprocess.SIGKILL})); o.Refused == nil || o.Refused.Errno != "EPERM" {
+		t.Errorf("%+v", o)
+	}
+	c.Asker = 0
+	if o := must(c.WhatIf(Change{Verb: "kill", PID: 10, Signal: axprocess.SIGKILL})); o.Refused != nil {
+		t.Errorf("%+v", o)
 	}
 }

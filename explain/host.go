@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 
 	"axprocess"
 	"axprocess/host"
@@ -41,6 +42,9 @@ func OfHost(s *host.Snapshot) *Case {
 			a.Tracer, a.Signals = d.Tracer, true
 		}
 		return a
+	}
+	if s.Live() {
+		c.Asker = axprocess.PID(os.Getpid())
 	}
 	c.Doing = func(p *axprocess.Process) []Doing { return doing(s, p) }
 	if unread > 0 {

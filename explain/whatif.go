@@ -152,7 +152,7 @@ func (c *Case) WhatIf(change Change) (*Outcome, error) {
 		}
 		change.PID = p.PID()
 	}
-	clone, err := c.Table.Clone(axprocess.WithEvents(maxEvents))
+	clone, err := c.Table.Clone(axprocess.WithEvents(maxEvents), axprocess.WithPermission(axprocess.UnixPermission))
 	if err != nil {
 		return nil, err
 	}
@@ -193,7 +193,7 @@ func (c Change) make(of *Case, on *axprocess.Table) error {
 		if c.PID == 0 || c.PID == -1 {
 			return fmt.Errorf("kill of %d: a process, or minus a group other than 1, is needed", c.PID)
 		}
-		_, err := on.Init().Kill(c.PID, c.Signal)
+		_, err := of.sender(on).Kill(c.PID, c.Signal)
 		return err
 	case "setsid":
 		_, err := p.Setsid()

@@ -396,11 +396,11 @@ func (c *Case) whySurvives(p *axprocess.Process, sig axprocess.Signal, action ax
 
 // actionOf sends a signal on a clone.
 func (c *Case) actionOf(p *axprocess.Process, sig axprocess.Signal) (axprocess.Action, error) {
-	clone, err := c.Table.Clone()
+	clone, err := c.Table.Clone(axprocess.WithPermission(axprocess.UnixPermission))
 	if err != nil {
 		return 0, err
 	}
-	result, err := clone.Init().Kill(p.PID(), sig)
+	result, err := c.sender(clone).Kill(p.PID(), sig)
 	if err != nil {
 		return 0, err
 	}

@@ -44,6 +44,9 @@ func (s *Snapshot) Detail(p *axprocess.Process) (*Detail, error) {
 	return parseDetail(string(text))
 }
 
+// Live says whether the host is this one, now, and not a saved /proc.
+func (s *Snapshot) Live() bool { return s.root == Root }
+
 // dir is the directory of a process.
 func (s *Snapshot) dir(p *axprocess.Process) string {
 	return filepath.Join(s.root, strconv.Itoa(int(p.PID())))
