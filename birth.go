@@ -92,7 +92,6 @@ func (b ProcessBuilder) ExitSignal(sig Signal) ProcessBuilder {
 // allocations at most for the process and its leader; O(1).
 func (b ProcessBuilder) Build() (*Process, error) {
 	p := &Process{data: b.data}
-	p.state.Store(uint32(Running))
 	var h *Thread
 	if b.hasLeader {
 		h = &Thread{process: p, data: b.leader}
@@ -100,7 +99,9 @@ func (b ProcessBuilder) Build() (*Process, error) {
 	var err *Error
 	if b.parent == nil {
 		g := &ProcessGroup{session: &Session{table: b.table}}
-		err = b.buildInit(p, h, g)
+		s := b.table.enter()
+		err = b.buildInit(s, p, h, g)
+		s.leave()
 	} else {
 		if l := b.table.guarded.lineage; l != nil {
 			b.line = l.begin(b.parent)
@@ -109,7 +110,9 @@ func (b ProcessBuilder) Build() (*Process, error) {
 		if b.newSpace {
 			fresh = &Namespace{table: b.table}
 		}
-		err = b.buildChild(p, h, fresh)
+		s := b.table.enter()
+		err = b.buildChild(s, p, h, fresh)
+		s.leave()
 	}
 	if err != nil {
 		return nil, err
@@ -117,10 +120,8 @@ func (b ProcessBuilder) Build() (*Process, error) {
 	return p, nil
 }
 
-func (b *ProcessBuilder) buildInit(p *Process, h *Thread, g *ProcessGroup) *Error {
+func (b *ProcessBuilder) buildInit(s *state, p *Process, h *Thread, g *ProcessGroup) *Error {
 	const op = "new init"
-	s := b.table.enter()
-	defer s.leave()
 	if s.misuse != nil {
 		return s.misuse
 	}
@@ -135,13 +136,13 @@ func (b *ProcessBuilder) buildInit(p *Process, h *Thread, g *ProcessGroup) *Erro
 		return err
 	}
 	s.occupy(b.pid, n)
-	at, _ := s.enroll(p, n)
+	at, r := s.enroll(p, n)
 	s.openSession(g.session, n)
 	s.openGroup(g, n, p.id)
-	s.join(at, g)
+	s.join(at, r, g)
 	s.init = p
 	s.logBorn(at, b.pid, nil, nil)
-	s.lead(at, h)
+	s.lead(r, h)
 	return nil
 }
 
@@ -156,10 +157,8 @@ func (b *ProcessBuilder) checkShape(op string) *Error {
 	return nil
 }
 
-func (b *ProcessBuilder) buildChild(p *Process, h *Thread, fresh *Namespace) *Error {
+func (b *ProcessBuilder) buildChild(s *state, p *Process, h *Thread, fresh *Namespace) *Error {
 	const op = "fork"
-	s := b.table.enter()
-	defer s.leave()
 	forker := b.parent
 	r := s.row(forker)
 	if r == nil {
@@ -203,10 +202,10 @@ func (b *ProcessBuilder) buildChild(p *Process, h *Thread, fresh *Namespace) *Er
 		child.flags |= flagOtherExit
 		child.ext().exitSignal = b.exitSignal
 	}
-	s.adopt(parentAt, owner, at)
-	s.join(at, forker.group.Load())
+	s.adopt(parentAt, owner, at, child)
+	s.join(at, child, forker.group.Load())
 	s.logBorn(at, b.pid, b.asked, forker)
-	s.lead(at, h)
+	s.lead(child, h)
 	if b.vfork {
 		s.hold(forker, thread, child)
 	}
@@ -251,8 +250,7 @@ func (s *state) enroll(p *Process, n PID) (slab.Index, *row) {
 }
 
 // lead publishes a process, after its first thread if it has one.
-func (s *state) lead(at slab.Index, h *Thread) {
-	r := s.rows.At(at)
+func (s *state) lead(r *row, h *Thread) {
 	if h != nil {
 		h.tid.Store(int32(r.process.pid))
 		h.number = r.number

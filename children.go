@@ -34,8 +34,7 @@ func (s *state) broodOf(parent slab.Index, owner *Thread) *brood {
 
 // adopt puts a process at the end of a list of children; a zombie can then be
 // waited for there.
-func (s *state) adopt(parent slab.Index, owner *Thread, at slab.Index) {
-	r := s.rows.At(at)
+func (s *state) adopt(parent slab.Index, owner *Thread, at slab.Index, r *row) {
 	b := s.broodOf(parent, owner)
 	s.births++
 	r.parent, r.owner, r.birth = parent, owner, s.births
@@ -55,8 +54,7 @@ func (s *state) adopt(parent slab.Index, owner *Thread, at slab.Index) {
 }
 
 // abandon takes a process off its parent's list.
-func (s *state) abandon(at slab.Index) {
-	r := s.rows.At(at)
+func (s *state) abandon(at slab.Index, r *row) {
 	if r.parent == 0 {
 		return
 	}
@@ -90,10 +88,11 @@ func (s *state) passOn(parent slab.Index, from, to *Thread) {
 	b := s.broodOf(parent, from)
 	for b.first != 0 {
 		at := b.first
-		s.abandon(at)
-		s.adopt(parent, to, at)
-		s.logAdopted(EventPassedOn, s.rows.At(at), nil, "its parent thread exited")
-		s.parentDied(s.rows.At(at), s.rows.At(parent).process)
+		r := s.rows.At(at)
+		s.abandon(at, r)
+		s.adopt(parent, to, at, r)
+		s.logAdopted(EventPassedOn, r, nil, "its parent thread exited")
+		s.parentDied(r, s.rows.At(parent).process)
 	}
 	if from != nil {
 		from.brood = nil

@@ -147,7 +147,7 @@ func (c *cut) image(i int, pid func(slab.Index) PID) ProcessImage {
 	r := &c.rows[i]
 	m := ProcessImage{
 		PID: r.process.pid, ID: r.process.id, Owner: r.owner, Birth: r.birth, PGID: r.group.pgid,
-		State: State(r.state), Cause: WaitCause(r.state >> causeShift), Code: r.code, Attributes: r.flags.attributes(),
+		State: stateIn(r.state), Cause: causeIn(r.state), Code: r.code, Attributes: r.flags.attributes(),
 	}
 	if r.parent != 0 {
 		m.Parent = pid(r.parent)

@@ -35,7 +35,7 @@ func (p *Process) GroupExit(code int32) error {
 	}
 	if p.State() == Running {
 		p.code = code
-		p.state.Store(uint32(Exiting))
+		p.setState(Exiting, 0)
 		s.logEnd(EventExiting, p, 0)
 		s.resume(p.at, s.row(p))
 	}
@@ -107,7 +107,7 @@ func (s *state) killNow(at slab.Index, sig Signal, core bool) {
 		if core {
 			cause = Dumped
 		}
-		p.state.Store(uint32(Exiting))
+		p.setState(Exiting, 0)
 	}
 	for r.lastThread != nil {
 		s.stopThread(at, r, r.lastThread)
@@ -170,7 +170,7 @@ func (s *state) finishExit(at slab.Index, cause WaitCause) {
 		r.flags &^= flagSubreaper
 		s.subreapers--
 	}
-	p.state.Store(uint32(Zombie) | uint32(cause)<<causeShift)
+	p.setState(Zombie, cause)
 	parent := r.parent
 	waits := s.notifyEnd(at, r, false)
 	if len(zombies) > 0 {
@@ -212,7 +212,7 @@ func (s *state) notifyEnd(at slab.Index, r *row, adopted bool) (waits bool) {
 			s.postChild(parent, r, p.endInfo(sig), "a child has ended")
 		}
 		if !adopted {
-			p.state.Store(p.state.Load()&^(1<<causeShift-1) | uint32(Freed))
+			p.setState(Freed, p.cause())
 		}
 		s.free(at, "its parent waits for no child")
 		return false
@@ -229,7 +229,7 @@ func (s *state) notifyEnd(at slab.Index, r *row, adopted bool) (waits bool) {
 // endInfo is what comes with the signal that tells of a zombie's end.
 func (p *Process) endInfo(sig Signal) SigInfo {
 	info := SigInfo{Signal: sig, Code: CLD_EXITED, Status: p.code}
-	switch WaitCause(p.state.Load() >> causeShift) {
+	switch p.cause() {
 	case Killed:
 		info.Code = CLD_KILLED
 	case Dumped:
@@ -249,11 +249,11 @@ func (s *state) orphanChildren(at slab.Index, r *row) (zombies []slab.Index) {
 		child := s.rows.At(childAt)
 		oldGroup := child.process.group.Load()
 		anchored := s.anchors(oldGroup, r.process)
-		s.abandon(childAt)
+		s.abandon(childAt, child)
 		if child.flags&flagOtherExit != 0 {
 			child.flags &^= flagOtherExit | flagParentExeced // kernel: reparent_leader
 		}
-		s.adopt(to, owner, childAt)
+		s.adopt(to, owner, childAt, child)
 		s.logAdopted(EventReparented, child, r.process, s.reaperReason(to))
 		s.parentDied(child, r.process)
 		if child.process.State() == Zombie {
@@ -364,12 +364,12 @@ func (s *state) free(at slab.Index, why string) {
 	p := r.process
 	s.logProcess(EventFreed, p, why)
 	parent, extra := r.parent, r.extra
-	s.abandon(at)
-	s.quit(at)
+	s.abandon(at, r)
+	s.quit(r)
 	s.procs.Set(uint32(p.pid), nil)
 	ns := s.nested(r)
 	s.surrender(p.pid, ns, r.number)
-	p.state.Store(p.state.Load()&^(1<<causeShift-1) | uint32(Freed))
+	p.setState(Freed, p.cause())
 	p.at = 0
 	pgid := p.group.Load().pgid
 	s.rows.Free(at)

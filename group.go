@@ -130,8 +130,7 @@ func (s *state) enterGroup(g *ProcessGroup) {
 }
 
 // join makes a process the last member of a group.
-func (s *state) join(at slab.Index, g *ProcessGroup) {
-	r := s.rows.At(at)
+func (s *state) join(at slab.Index, r *row, g *ProcessGroup) {
 	r.prevMember, r.nextMember = g.last, 0
 	if g.last == 0 {
 		g.first = at
@@ -148,8 +147,7 @@ func (s *state) join(at slab.Index, g *ProcessGroup) {
 
 // quit takes a process out of its group; the group ends with its last member, the
 // session with its last group (semantics 3.10).
-func (s *state) quit(at slab.Index) {
-	r := s.rows.At(at)
+func (s *state) quit(r *row) {
 	g := r.process.group.Load()
 	if r.prevMember == 0 {
 		g.first = r.nextMember
@@ -196,10 +194,11 @@ func (s *state) closeGroup(g *ProcessGroup) {
 
 // move takes a process from its group to another.
 func (s *state) move(at slab.Index, g *ProcessGroup) {
-	p := s.rows.At(at).process
+	r := s.rows.At(at)
+	p := r.process
 	s.logMoved(p, p.group.Load(), g)
-	s.quit(at)
-	s.join(at, g)
+	s.quit(r)
+	s.join(at, r, g)
 }
 
 // CreateGroup makes a group of p's own number in p's session and moves p there.

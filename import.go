@@ -80,7 +80,6 @@ func (t *Table) Import(init PID, records []ProcessRecord) error {
 	fresh := make([]*Process, len(records))
 	for i, rec := range records {
 		fresh[i] = &Process{data: rec.Data, pid: rec.PID}
-		fresh[i].state.Store(uint32(Running))
 	}
 	s := t.enter()
 	defer s.leave()
@@ -300,7 +299,7 @@ func (s *state) enterRecords(init PID, records []ProcessRecord, fresh []*Process
 	for i := range records {
 		if rec := &records[i]; rec.PPID != 0 {
 			parent := s.procs.Get(uint32(rec.PPID))
-			s.adopt(parent.at, s.rows.At(parent.at).firstThread.owns(), fresh[i].at)
+			s.adopt(parent.at, s.rows.At(parent.at).firstThread.owns(), fresh[i].at, s.rows.At(fresh[i].at))
 		}
 		if records[i].PID == init && init != 0 {
 			s.init = fresh[i]
@@ -330,7 +329,7 @@ func (s *state) enterRecords(init PID, records []ProcessRecord, fresh []*Process
 func (s *state) enterRecord(rec *ProcessRecord, p *Process) {
 	s.reserve(rec.PID)
 	at, r := s.enroll(p, rec.PID)
-	s.join(at, s.importedGroup(rec))
+	s.join(at, r, s.importedGroup(rec))
 	for _, h := range rec.Threads {
 		thread := &Thread{process: p, data: h.Data}
 		thread.tid.Store(int32(h.TID))
@@ -358,7 +357,7 @@ func (s *state) enterRecord(rec *ProcessRecord, p *Process) {
 	}
 	if rec.Zombie {
 		p.code = rec.Code
-		p.state.Store(uint32(Zombie) | uint32(max(rec.Cause, Exited))<<causeShift)
+		p.setState(Zombie, max(rec.Cause, Exited))
 	}
 	s.procs.Set(uint32(rec.PID), p)
 }

@@ -265,7 +265,7 @@ func (s *state) closeSpace(at slab.Index, r *row, cause WaitCause) bool {
 	ns.closed = true
 	s.logSpaceClosed(ns)
 	s.touched(r.process, "its namespace is closed")
-	r.process.state.Store(uint32(Exiting) | uint32(cause)<<causeShift)
+	r.process.setState(Exiting, cause)
 	r.flags |= flagLast | flagIgnoresChild
 	r.ext().actions = r.does().with(SIGCHLD, SignalAction{Disposition: Ignore})
 	for nr := ns.levels.after(1); nr != 0; nr = ns.levels.after(nr) {
@@ -297,7 +297,7 @@ func (s *state) finishInits() {
 			continue // of a restored table: the init is gone
 		}
 		if r := s.row(ns.init); r != nil && r.flags&flagLast != 0 && ns.levels.n == 1 {
-			s.finishExit(ns.init.at, WaitCause(ns.init.state.Load()>>causeShift))
+			s.finishExit(ns.init.at, ns.init.cause())
 			s.settle()
 		}
 	}

@@ -47,32 +47,42 @@ type leaf struct {
 	used  int
 }
 
+// place returns where a number's bit is.
+func place(n PID) (leaf, word int, bit uint64) {
+	k := uint32(n)
+	return int(k >> leafBits), int(k % leafLen / 64), 1 << (k % 64)
+}
+
 func (u *numbers) inUse(n PID) bool {
-	i := int(n >> leafBits)
-	return i < len(u.leaves) && u.leaves[i] != nil &&
-		u.leaves[i].words[n%leafLen/64]&(1<<(n%64)) != 0
+	i, word, bit := place(n)
+	return i < len(u.leaves) && u.leaves[i] != nil && u.leaves[i].words[word]&bit != 0
 }
 
 func (u *numbers) take(n PID) {
-	i := int(n >> leafBits)
-	for i >= len(u.leaves) {
-		u.leaves = append(u.leaves, nil)
+	i, word, bit := place(n)
+	if i >= len(u.leaves) || u.leaves[i] == nil {
+		u.addLeaf(i)
 	}
-	if u.leaves[i] == nil {
-		if u.leaves[i], u.spare = u.spare, nil; u.leaves[i] == nil {
-			u.leaves[i] = new(leaf)
-		}
-	}
-	u.leaves[i].words[n%leafLen/64] |= 1 << (n % 64)
-	u.leaves[i].used++
+	l := u.leaves[i]
+	l.words[word] |= bit
+	l.used++
 	u.n++
 }
 
+func (u *numbers) addLeaf(i int) {
+	for i >= len(u.leaves) {
+		u.leaves = append(u.leaves, nil)
+	}
+	if u.leaves[i], u.spare = u.spare, nil; u.leaves[i] == nil {
+		u.leaves[i] = new(leaf)
+	}
+}
+
 func (u *numbers) release(n PID) {
-	i := int(n >> leafBits)
+	i, word, bit := place(n)
 	l := u.leaves[i]
-	l.words[n%leafLen/64] &^= 1 << (n % 64)
-	l.named[n%leafLen/64] &^= 1 << (n % 64)
+	l.words[word] &^= bit
+	l.named[word] &^= bit
 	l.used--
 	u.n--
 	if l.used == 0 {
@@ -82,19 +92,21 @@ func (u *numbers) release(n PID) {
 
 // name notes that a group or session goes by a number that is in use.
 func (u *numbers) name(n PID) {
-	u.leaves[n>>leafBits].named[n%leafLen/64] |= 1 << (n % 64)
+	i, word, bit := place(n)
+	u.leaves[i].named[word] |= bit
 }
 
 // wasNamed says whether a group or session has gone by a number that is in use.
 func (u *numbers) wasNamed(n PID) bool {
-	return u.leaves[n>>leafBits].named[n%leafLen/64]&(1<<(n%64)) != 0
+	i, word, bit := place(n)
+	return u.leaves[i].named[word]&bit != 0
 }
 
 // firstFree returns the lowest number in [from, to) that is not in use, or 0.
 // Full stretches of 4,096 numbers are passed in one step.
 func (u *numbers) firstFree(from, to PID) PID {
 	for n := from; n < to; {
-		i := int(n >> leafBits)
+		i, word, _ := place(n)
 		if i >= len(u.leaves) || u.leaves[i] == nil {
 			return n
 		}
@@ -103,7 +115,7 @@ func (u *numbers) firstFree(from, to PID) PID {
 			n = PID(i+1) << leafBits
 			continue
 		}
-		free := ^l.words[n%leafLen/64] >> (n % 64)
+		free := ^l.words[word] >> (uint32(n) % 64)
 		if free == 0 {
 			n = n&^63 + 64
 			continue

@@ -61,7 +61,8 @@ func (s State) String() string {
 	return "no state"
 }
 
-// Packed in Process.state: the State, then how it ended (zombies and freed).
+// Packed in Process.state: the State, counted from Running so that a new process
+// needs no store, then how it ended (zombies and freed).
 const causeShift = 8
 
 // row is what the lock guards of a process.
@@ -173,7 +174,17 @@ func (p *Process) ID() uint64 { return p.id }
 func (p *Process) Data() any { return p.data }
 
 // State returns where it is in its life. No lock.
-func (p *Process) State() State { return State(p.state.Load()) }
+func (p *Process) State() State { return stateIn(p.state.Load()) }
+
+func stateIn(packed uint32) State { return Running + State(packed) }
+
+func causeIn(packed uint32) WaitCause { return WaitCause(packed >> causeShift) }
+
+func (p *Process) cause() WaitCause { return causeIn(p.state.Load()) }
+
+func (p *Process) setState(to State, cause WaitCause) {
+	p.state.Store(uint32(to-Running) | uint32(cause)<<causeShift)
+}
 
 // IsZombie says whether it has exited and waits to be freed. No lock.
 func (p *Process) IsZombie() bool { return p.State() == Zombie }

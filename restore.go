@@ -165,7 +165,7 @@ func (b *builder) processes() {
 		m := &b.from.Processes[i]
 		at, r := b.rows.Alloc()
 		p := &Process{id: m.ID, data: m.data, pid: m.PID, at: at, code: m.Code}
-		p.state.Store(uint32(m.State) | uint32(m.Cause)<<causeShift)
+		p.setState(m.State, m.Cause)
 		r.process = p
 		b.inhabit(r, m)
 		for j := range m.Threads {
@@ -182,7 +182,8 @@ func (b *builder) processes() {
 		m := &b.from.Groups[i]
 		g := b.groups.Get(uint32(m.PGID))
 		for _, pid := range m.Members {
-			b.join(b.procs.Get(uint32(pid)).at, g)
+			at := b.procs.Get(uint32(pid)).at
+			b.join(at, b.rows.At(at), g)
 		}
 	}
 }
@@ -294,7 +295,8 @@ func (b *builder) children() {
 	for _, i := range order {
 		m := &b.from.Processes[i]
 		b.births = m.Birth - 1 // adopt gives the next one
-		b.adopt(b.at(m.Parent), b.threads.Get(uint32(m.Owner)), b.at(m.PID))
+		at := b.at(m.PID)
+		b.adopt(b.at(m.Parent), b.threads.Get(uint32(m.Owner)), at, b.rows.At(at))
 	}
 }
 

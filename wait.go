@@ -441,7 +441,7 @@ func (s *state) take(at slab.Index, cause WaitCause, opts WaitOptions) WaitResul
 	case Continued:
 		found.Code = int32(SIGCONT)
 	default:
-		found.Cause = WaitCause(p.state.Load() >> causeShift)
+		found.Cause = p.cause()
 		found.Code = p.code
 		if found.Cause == Exited {
 			found.Code &= 0xff

@@ -31,6 +31,7 @@ const (
 // Table maps uint32 keys to *T. The zero value is an empty table.
 type Table[T any] struct {
 	root      atomic.Pointer[[]atomic.Pointer[node[T]]]
+	recent    *page[T] // the page that Set used last; nil once it is empty
 	sparePage *page[T]
 	spareNode *node[T]
 	n         int
@@ -77,17 +78,42 @@ func (t *Table[T]) Len() int { return t.n }
 // Set makes key hold v; nil takes the key away. It allocates only when the key
 // is the first of its page and no spare page is at hand.
 func (t *Table[T]) Set(key uint32, v *T) {
-	if v == nil {
-		t.clear(key)
-		return
+	pg := t.recent
+	if pg == nil || pg.base.Load() != key&^(pageLen-1) {
+		if pg = t.pageFor(key, v != nil); pg == nil {
+			return
+		}
+		t.recent = pg
 	}
-	pg := t.grow(key)
 	slot := &pg.slots[key%pageLen]
-	if slot.Load() == nil {
-		pg.used++
-		t.n++
+	had := slot.Load() != nil
+	switch {
+	case v != nil:
+		slot.Store(v)
+		if !had {
+			pg.used++
+			t.n++
+		}
+	case had:
+		slot.Store(nil)
+		t.n--
+		if pg.used--; pg.used == 0 {
+			t.remove(key, pg)
+		}
 	}
-	slot.Store(v)
+}
+
+// pageFor returns the page of a key; nil if there is none and none is asked for.
+func (t *Table[T]) pageFor(key uint32, add bool) *page[T] {
+	if add {
+		return t.grow(key)
+	}
+	if root := t.root.Load(); root != nil && int(key>>nodeSpan) < len(*root) {
+		if nd := (*root)[key>>nodeSpan].Load(); nd != nil {
+			return nd.pages[key>>pageBits%nodeLen].Load()
+		}
+	}
+	return nil
 }
 
 func (t *Table[T]) grow(key uint32) *page[T] {
@@ -127,24 +153,11 @@ func (t *Table[T]) grow(key uint32) *page[T] {
 	return pg
 }
 
-func (t *Table[T]) clear(key uint32) {
+// remove takes an empty page, the one of key, out of the table.
+func (t *Table[T]) remove(key uint32, pg *page[T]) {
+	t.recent = nil
 	root := t.root.Load()
-	if root == nil || int(key>>nodeSpan) >= len(*root) {
-		return
-	}
 	nd := (*root)[key>>nodeSpan].Load()
-	if nd == nil {
-		return
-	}
-	pg := nd.pages[key>>pageBits%nodeLen].Load()
-	if pg == nil || pg.slots[key%pageLen].Load() == nil {
-		return
-	}
-	pg.slots[key%pageLen].Store(nil)
-	t.n--
-	if pg.used--; pg.used > 0 {
-		return
-	}
 	nd.pages[key>>pageBits%nodeLen].Store(nil)
 	t.sparePage = pg
 	if nd.used--; nd.used > 0 {

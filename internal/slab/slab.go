@@ -23,7 +23,8 @@ const (
 
 // Slab holds rows of type T. The zero value is ready to use.
 type Slab[T any] struct {
-	chunks  []chunk[T]
+	rows    []*[chunkLen]T // of each chunk; nil where it was given back
+	chunks  []chunk
 	holes   []uint32 // numbers of chunks that were given back
 	partial int32    // 1 + number of a chunk with free rows, 0 when there is none
 	spare   int32    // 1 + number of the chunk that is kept empty, 0 when there is none
@@ -32,19 +33,18 @@ type Slab[T any] struct {
 
 // chunk is a header apart from its rows: the rows alone fill whole pages of the
 // runtime's, and a header beside them would cost one more page.
-type chunk[T any] struct {
-	rows       *[chunkLen]T
+type chunk struct {
 	free       *[chunkLen]uint16 // a stack of the rows in [0, given) that were freed
 	nfree      int32
 	given      int32 // rows at and above it were never given
 	prev, next int32 // chunks with free rows; 1 + number
 }
 
-func (c *chunk[T]) used() int32 { return c.given - c.nfree }
+func (c *chunk) used() int32 { return c.given - c.nfree }
 
 // At returns the row of an index that Alloc gave. The pointer is valid until Free.
 func (s *Slab[T]) At(i Index) *T {
-	return &s.chunks[(i-1)>>chunkBits].rows[(i-1)%chunkLen]
+	return &s.rows[(i-1)>>chunkBits][(i-1)%chunkLen]
 }
 
 // Len returns the number of rows in use.
@@ -57,7 +57,7 @@ func (s *Slab[T]) Given() iter.Seq2[Index, *T] {
 		for number := range s.chunks {
 			c := &s.chunks[number]
 			for at := range c.given {
-				if !yield(Index(int32(number)<<chunkBits+at+1), &c.rows[at]) {
+				if !yield(Index(int32(number)<<chunkBits+at+1), &s.rows[number][at]) {
 					return
 				}
 			}
@@ -87,7 +87,7 @@ func (s *Slab[T]) Alloc() (Index, *T) {
 		s.unlink(number)
 	}
 	s.n++
-	return Index(number<<chunkBits + at + 1), &c.rows[at]
+	return Index(number<<chunkBits + at + 1), &s.rows[number][at]
 }
 
 // Free gives a row back, zeroing it, so that it refers to nothing.
@@ -95,7 +95,7 @@ func (s *Slab[T]) Free(i Index) {
 	number, at := int32((i-1)>>chunkBits), (i-1)%chunkLen
 	c := &s.chunks[number]
 	var zero T
-	c.rows[at] = zero
+	s.rows[number][at] = zero
 	if c.used() == chunkLen {
 		s.link(number)
 	}
@@ -113,7 +113,8 @@ func (s *Slab[T]) Free(i Index) {
 		return
 	}
 	s.unlink(number)
-	s.chunks[number] = chunk[T]{}
+	s.chunks[number] = chunk{}
+	s.rows[number] = nil
 	s.holes = append(s.holes, uint32(number))
 	if s.n == 0 {
 		s.shrink()
@@ -123,23 +124,24 @@ func (s *Slab[T]) Free(i Index) {
 // shrink drops the directory of a slab that has become empty; the spare chunk
 // becomes the first one.
 func (s *Slab[T]) shrink() {
-	kept := s.chunks[s.spare-1]
+	kept, rows := s.chunks[s.spare-1], s.rows[s.spare-1]
 	kept.prev, kept.next, kept.nfree, kept.given = 0, 0, 0, 0
-	s.chunks = []chunk[T]{kept}
+	s.chunks, s.rows = []chunk{kept}, []*[chunkLen]T{rows}
 	s.holes = nil
 	s.partial, s.spare = 1, 1
 }
 
 func (s *Slab[T]) addChunk() {
-	c := chunk[T]{rows: new([chunkLen]T)}
+	rows := new([chunkLen]T)
 	var number int32
 	if n := len(s.holes); n > 0 {
 		number = int32(s.holes[n-1])
 		s.holes = s.holes[:n-1]
-		s.chunks[number] = c
+		s.rows[number] = rows
 	} else {
 		number = int32(len(s.chunks))
-		s.chunks = append(s.chunks, c)
+		s.chunks = append(s.chunks, chunk{})
+		s.rows = append(s.rows, rows)
 	}
 	s.link(number)
 }

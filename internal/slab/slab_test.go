@@ -50,8 +50,8 @@ func TestAgainstMap(t *testing.T) {
 					}
 				}
 				empty := 0
-				for _, c := range s.chunks {
-					if c.rows != nil && c.used() == 0 {
+				for number, c := range s.chunks {
+					if s.rows[number] != nil && c.used() == 0 {
 						empty++
 					}
 				}
