@@ -20,7 +20,8 @@
 //   - unique id: counts up and is never given again; it names a process where a
 //     pid only names a moment.
 //   - [Process]: from fork until it is freed. Its parent forked it, or adopted it.
-//   - init: a table's first process. It has no parent and can't end.
+//   - init: a table's first process. It has no parent and can't end. A namespace
+//     below the table's own has one too, which can.
 //   - [Thread]: what runs in a process. The leader is the thread that goes by the
 //     process's number. An embedder without threads never makes one.
 //   - [ProcessGroup]: processes that a shell treats as one job. Its leader is the
@@ -45,6 +46,8 @@
 //     doesn't let through now. pending: sent, and not yet taken.
 //   - exit signal: what a parent is sent when its child ends: SIGCHLD, but for
 //     clone(2)'s other uses.
+//   - [Namespace]: numbers of their own for a process and what descends from it. Its
+//     first process is its init, with number 1; when that exits, all in it end.
 //   - wait: learn of a child's end, stop or continue. A wait consumes what it
 //     reports, unless WNOWAIT is given.
 //

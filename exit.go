@@ -58,9 +58,10 @@ func (s *state) mayEnd(op string, p *Process) *Error {
 }
 
 // Exit makes p a zombie: its children go to the nearest live subreaper above it,
-// else to the init. If nobody has to wait for it, it is freed at once. EPERM for
-// the table's init, EBUSY while threads live, ESRCH when it has exited.
-// O(children). (_exit(2); kernel: exit_notify.)
+// else to the init. If nobody has to wait for it, it is freed at once. The init of
+// a namespace ends all that is in it, and is a zombie only when it is alone there:
+// till then it is Exiting. EPERM for the table's init, EBUSY while threads live,
+// ESRCH when it has exited. O(children). (_exit(2); kernel: exit_notify.)
 func (p *Process) Exit() error {
 	const op = "exit"
 	s := p.table().enter()

@@ -41,7 +41,7 @@ type State uint8
 // (Free, a consuming wait, or at once where nobody has to wait).
 const (
 	Running State = iota + 1 // all is allowed
-	Exiting                  // no fork, no new thread: the group exit has begun
+	Exiting                  // no fork, no new thread: the group exit has begun; or a namespace's init has exited and is not alone there
 	Zombie                   // no action of its own; waits for its parent
 	Freed                    // in no list; its numbers may be given again
 )
