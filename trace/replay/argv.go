@@ -17,7 +17,7 @@ func argv(args string) []string {
 		return nil
 	}
 	file := unquote(string(parts[0]))
-	if len(parts) < 2 || parts[1][0] != '[' {
+	if len(parts) < 2 || len(parts[1]) == 0 || parts[1][0] != '[' {
 		return []string{file}
 	}
 	words := []string{file}

@@ -95,6 +95,7 @@ type proc struct {
 	older    bool  // it lived before the log began, and may have children that it doesn't show
 	left     bool  // strace has let go of it
 	teller   *proc // whose child it was when it ended, or who waited for it
+	told     *proc // who was sent a SIGCHLD about its end
 	phantom  *proc // a child from before the log, whose number is not known yet
 
 	codes    []int32          // given to exit_group

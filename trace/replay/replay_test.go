@@ -97,7 +97,7 @@ var alterations = []struct {
 	{"gettid", regexp.MustCompile(`(?:gettid|set_tid_address).*= (\d+)`), plusOne},
 	{"a group", regexp.MustCompile(`getpg(?:id|rp).*= (\d+)`), plusOne},
 	{"a session", regexp.MustCompile(`getsid.*= (\d+)`), plusOne},
-	{"setsid", regexp.MustCompile(`setsid.*= (\d+)`), plusOne},
+	{"setsid", regexp.MustCompile(`setsid(?:\(| resumed>)\) += (\d+)`), plusOne},
 	{"setsid's EPERM", regexp.MustCompile(`setsid.*= (-1 EPERM)`), to("0")},
 	{"setpgid's success", regexp.MustCompile(`setpgid.*= (0)`), to("-1 EPERM (Operation not permitted)")},
 	{"setpgid's errno", regexp.MustCompile(`setpgid.*= -1 (E\w+)`), to("EINTR")},
@@ -231,9 +231,11 @@ func FuzzReplay(f *testing.F) {
 		f.Add(bytes.Join(lines[:min(20, len(lines))], nil))
 	}
 	f.Fuzz(func(t *testing.T, log []byte) {
-		r, err := play(log, Options{})
-		if err == nil && (r.Calls != r.Predicted+r.Unpredictable || r.Predicted != r.Agreed+r.Mismatched) {
-			t.Fatalf("the counts don't add up: %+v", r)
+		for _, o := range []Options{{}, {Parent: 5, PGID: 7, SID: 7, Reaper: 1}} {
+			r, err := play(log, o)
+			if err == nil && (r.Calls != r.Predicted+r.Unpredictable || r.Predicted != r.Agreed+r.Mismatched) {
+				t.Fatalf("the counts don't add up: %+v", r)
+			}
 		}
 	})
 }

@@ -29,9 +29,14 @@ func (e *engine) judgeSigchld(p *proc, info string) {
 	}
 	q := e.byTable[pid]
 	if !known || q == nil || q.life == nil || !q.appeared || q.left {
-		if !e.known(p.ns, n) && !p.older && e.followed {
+		strange := !known && !p.ns.foreign || p.ns.up == nil && !e.known(p.ns, n)
+		if strange && !p.older && (p.ns.up == nil || p.threads == 0) && e.followed {
 			e.mismatchSigchld(p, "a child", info)
 		}
+		return
+	}
+	if e.same(p.ns, n, outside, q.p.PID(), asProcess) == differs {
+		e.mismatchSigchld(p, "one number for one child", info)
 		return
 	}
 	l, want := q.life, ""
@@ -51,7 +56,10 @@ func (e *engine) judgeSigchld(p *proc, info string) {
 	default:
 		return // a stop or a continue may be over
 	}
-	if want != "" {
+	if want == "" && q.told == p {
+		want = "it was told before"
+	}
+	if q.told = p; want != "" {
 		e.mismatchSigchld(p, fmt.Sprintf("%d: %s", n, want), info)
 		return
 	}

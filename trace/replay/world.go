@@ -124,14 +124,7 @@ func (e *engine) root(ev *event) *thread {
 	sid := e.value("session of "+who, "--sid", o.SID, tells.sid, asSession)
 	rec := axprocess.ProcessRecord{PID: num, PPID: parent, PGID: pgid, SID: sid, Data: p, Forked: !e.world.middle,
 		Threads: []axprocess.ThreadRecord{{TID: num, Data: h}}}
-	if err := e.enter(first, rec); err != nil {
-		e.rep.note("what the first calls of %d tell contradicts itself: %v", ev.tid, err)
-		rec.PPID, rec.PGID, rec.SID = e.fresh(), e.fresh(), e.fresh()
-		if err := e.enter(first, rec); err != nil {
-			panic(fmt.Sprintf("replay: a process can't be entered: %v", err))
-		}
-	}
-	return e.entered(ev, p, h, num)
+	return e.enterSomehow(ev, first, rec, p, h)
 }
 
 // forksInside looks ahead for a fork whose number no line has, while others that
@@ -175,13 +168,32 @@ func (e *engine) rootInside(ev *event, p *proc, h *thread, num axprocess.PID, te
 	first := len(e.world.roots) == 0
 	rec := axprocess.ProcessRecord{PID: num, PPID: place(tells.ppid, asProcess), PGID: place(tells.pgid, asGroup), SID: place(tells.sid, asSession),
 		Data: p, Threads: []axprocess.ThreadRecord{{TID: num, Data: h}}}
-	if err := e.enter(first, rec); err != nil {
+	return e.enterSomehow(ev, first, rec, p, h)
+}
+
+// enterSomehow enters a process as the log or an option tells, or if that contradicts
+// itself, with relations and at last a number that nothing is known of.
+func (e *engine) enterSomehow(ev *event, first bool, rec axprocess.ProcessRecord, p *proc, h *thread) *thread {
+	err := e.enter(first, rec)
+	if err != nil {
+		e.rep.note("what is told of process %d before the log contradicts itself: %v", ev.tid, err)
 		rec.PPID, rec.PGID, rec.SID = e.fresh(), e.fresh(), e.fresh()
-		if err := e.enter(first, rec); err != nil {
-			panic(fmt.Sprintf("replay: a process can't be entered: %v", err))
-		}
+		err = e.enter(first, rec)
 	}
-	return e.entered(ev, p, h, num)
+	if err != nil {
+		num := e.fresh()
+		if p.ns != e.top {
+			e.homes[num] = p.ns
+		}
+		e.top.bind(ev.tid, num, asProcess)
+		rec.PID, rec.Threads[0].TID = num, num
+		err = e.enter(first, rec)
+	}
+	if err != nil {
+		e.rep.note("process %d can't be entered: %v", ev.tid, err)
+		return nil
+	}
+	return e.entered(ev, p, h, rec.PID)
 }
 
 // entered completes a process that enter has brought in.
