@@ -39,7 +39,7 @@ type Report struct {
 
 const (
 	maxMismatches = 1000
-	maxLives      = 1 << 20
+	maxLives      = 1 << 18
 )
 
 // Tally counts the results of one call.

@@ -137,6 +137,35 @@ case_attach() {
 	wait $s
 	keep attach
 }
+case_python_threads() { trace python-threads -ttt -e trace=$life /usr/bin/python3 "$here/src/threads.py"; }
+case_xargs() { trace xargs -tt -e trace=$life bash -c 'seq 60 | xargs -n1 -P8 sh -c "exit \$((\$0 % 2))"'; }
+case_timeout() { trace timeout -tt sh -c 'timeout -k 0.1 0.1 sh -c "trap : TERM; sleep 1; sleep 1"; timeout -s KILL 0.05 sleep 3; timeout 1 true'; }
+case_setsid() { trace setsid -e trace=$life sh -c 'nohup sleep 0.05 >/dev/null & setsid -w sh -c "exit 3"; setsid -f sleep 0.02; sleep 0.1'; }
+case_setpriv() { trace setpriv -e trace=$life sh -c 'setpriv --reuid 65534 sh -c "kill -0 1; kill -0 \$PPID; kill -TERM \$\$"; su nobody -s /bin/sh -c "true & wait"'; }
+case_quiet() { trace quiet -qq sh -c 'true & wait; (exit 3); false | true'; }
+case_nosignals() { trace nosignals -e signal=none sh -c 'sleep 5 & kill $!; wait; (exit 3)'; }
+case_nsenter() { trace nsenter -e trace=$life sh -c 'unshare -fp sleep 0.3 & sleep 0.1; c=$(pgrep -P $! sleep); nsenter -t $c -p sh -c "true & wait; exit 4"; wait'; }
+case_nested() { trace nested unshare -fp unshare -fp sh -c 'true & wait; setsid sh -c "exit 3"; unshare -fp sh -c "exit 2"'; }
+case_chromium() { command -v chromium >/dev/null && trace chromium -ttt -e trace=$life chromium --headless --no-sandbox --disable-gpu --dump-dom about:blank; }
+case_attach_threads() {
+	printf 'import threading, subprocess, time\nend = time.time() + 1.2\ndef w(i):\n while time.time() < end: subprocess.run(["/bin/sh", "-c", "exit %%d" %% i]); time.sleep(0.02)\nts = [threading.Thread(target=w, args=(i,)) for i in range(4)]\n[t.start() for t in ts]; [t.join() for t in ts]\n' >w.py
+	/usr/bin/python3 w.py &
+	local p=$!
+	sleep 0.4
+	timeout 60 strace -f -ttt -e trace=$life -o "$work/attach-threads.log" -p $p >/dev/null 2>&1
+	wait $p
+	keep attach-threads
+}
+case_attach_two() {
+	bash -c 'sleep 0.4; for i in 1 2 3; do (exit $i); sleep 0.02 & wait; done' &
+	local a=$!
+	sh -c 'sleep 0.4; for i in 1 2 3; do sleep 0.02; (exit 2) & wait; done' &
+	local b=$!
+	sleep 0.2
+	timeout 60 strace -f -e trace=$life -o "$work/attach-two.log" -p $a -p $b >/dev/null 2>&1
+	wait $a $b
+	keep attach-two
+}
 case_chaos() {
 	for i in 1 2 3 4; do
 		timeout 60 unshare -fp --kill-child strace -f -tt -o "$work/chaos-$i.log" ./cases chaos $((i * 7)) >/dev/null 2>&1
