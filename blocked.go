@@ -17,10 +17,11 @@ import (
 // a wait whose context is cancelled at that moment has either been given its
 // result, and returns it, or has not, and consumed nothing; and nobody wakes in
 // vain. Waits that only look (WNOWAIT) are all given it, before the one that
-// consumes.
+// consumes. A stopped process's waits take nothing: they look again when it
+// continues (kernel: the stop interrupts the wait, which is restarted after it).
 //
 // Invariants (I12): a blocked wait is in one list; there is nothing ready that it
-// could return.
+// could return, unless its process is stopped.
 
 // waiter is a blocked wait.
 type waiter struct {
@@ -156,7 +157,7 @@ func (s *state) blocks(at slab.Index) bool {
 // report, and says whether one of them has consumed it.
 func (s *state) offer(at slab.Index) bool {
 	r := s.rows.At(at)
-	if r.parent == 0 {
+	if r.parent == 0 || s.rows.At(r.parent).stopped() {
 		return false
 	}
 	var lists [4]*waitList
@@ -198,7 +199,7 @@ func (s *state) offer(at slab.Index) bool {
 // wait first, after a step that has changed several at once. O(waits × children).
 func (s *state) lookAgain(at slab.Index) {
 	x := s.rows.At(at).extra
-	if x == nil || len(x.waits.all) == 0 {
+	if x == nil || len(x.waits.all) == 0 || s.rows.At(at).stopped() {
 		return
 	}
 	byOrder := func(a, b *waiter) int { return cmp.Compare(a.order, b.order) }
@@ -227,7 +228,7 @@ func (s *state) childGone(parent slab.Index, pgid PID, child *extra) {
 			s.complete(w, WaitResult{}, w.noChild())
 		}
 	}
-	if x := s.rows.At(parent).extra; x != nil && len(x.waits.all) > 0 {
+	if x := s.rows.At(parent).extra; x != nil && len(x.waits.all) > 0 && x.stop.signal == 0 {
 		if w := x.waits.any.first; w != nil && !s.hasMatch(parent, w.thread, &w.want) {
 			for w := x.waits.any.first; w != nil; w = x.waits.any.first {
 				s.complete(w, WaitResult{}, w.noChild())
@@ -260,7 +261,7 @@ func (w *waiter) noChild() error {
 // what it matched are zombies.
 func (s *state) childEnded(at slab.Index) {
 	r := s.rows.At(at)
-	if r.parent == 0 {
+	if r.parent == 0 || s.rows.At(r.parent).stopped() {
 		return
 	}
 	if r.extra != nil {

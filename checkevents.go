@@ -60,6 +60,9 @@ func (s *state) checkWaits() error {
 			if w.process != p || w.list == nil || w.completed {
 				return fmt.Errorf("process %d lists a wait that is not its own, or is over", p.pid)
 			}
+			if r.stopped() {
+				continue // it looks again when it continues
+			}
 			look := w.want
 			look.opts |= WNOWAIT
 			if found, _ := s.poll(p.at, w.thread, &look); found.Cause != 0 {

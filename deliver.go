@@ -139,6 +139,9 @@ func (s *state) deliver(m *posted) {
 func (s *state) goOn(m *posted, a Action) {
 	if a == ResumedRun {
 		s.actOnAll(m.to.at)
+		if m.to.State() == Running {
+			s.lookAgain(m.to.at)
+		}
 	}
 }
 

@@ -270,6 +270,9 @@ func (g *generator) draw(actor string) []Step {
 	case n < 57:
 		return step("subreaper", g.one("on", "on", "off"))
 	case n < 60:
+		if g.hasDeathSignal(a) {
+			return nil
+		}
 		return step("pdeathsig", g.one("0", "SIGKILL", "SIGTERM", "SIGUSR1", "SIGSTOP"))
 	case n < 74:
 		return g.drawWait(actor)
@@ -279,6 +282,15 @@ func (g *generator) draw(actor string) []Step {
 		return step(g.one("block", "block", "unblock"), g.one(quietSignals...))
 	}
 	return g.drawAction(actor)
+}
+
+// hasDeathSignal says whether another thread of a process may have a parent-death
+// signal: two at once come in one order, but act in either.
+func (g *generator) hasDeathSignal(a *tableActor) bool {
+	p := a.Process()
+	return p.IsLeaderExited() || slices.ContainsFunc(p.Threads(), func(h *axprocess.Thread) bool {
+		return h != a.Thread && h.ParentDeathSignal() != 0
+	})
 }
 
 func (g *generator) drawFork(actor string) []Step {
