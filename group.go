@@ -85,7 +85,7 @@ func (s *state) orphaned(g *ProcessGroup, ignored slab.Index) bool {
 // anchors says whether a member's parent keeps the group from being orphaned.
 func (s *state) anchors(g *ProcessGroup, parent *Process) bool {
 	pg := parent.group.Load()
-	return (parent != s.init || s.innerInit) && pg != g && pg.session == g.session
+	return parent != s.init && pg != g && pg.session == g.session
 }
 
 // members calls do for each member until it says false, and says whether it

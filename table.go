@@ -32,11 +32,10 @@ type state struct {
 	mutex  sync.Mutex
 	custom sync.Locker // replaces mutex when not nil
 
-	table     *Table
-	misuse    *Error // what NewTable's options got wrong; told by NewInit
-	init      *Process
-	innerInit bool // the init is that of a namespace
-	numbers   numbers
+	table   *Table
+	misuse  *Error // what NewTable's options got wrong; told by NewInit
+	init    *Process
+	numbers numbers
 
 	space      Namespace    // the table's own
 	spaces     []*Namespace // those below that somebody is in, by spaceIndex
@@ -98,15 +97,6 @@ func WithMaxPID(n PID) Option {
 		}
 		s.numbers.max = n
 	}
-}
-
-// WithNamespaceInit makes the table's init count as that of a pid namespace, whose
-// parents are outside, and not as the machine's first process. The one difference:
-// a group with a child of such an init in it is not orphaned, if the init is in
-// another group of the session (kernel: is_global_init in
-// will_become_orphaned_pgrp).
-func WithNamespaceInit() Option {
-	return func(s *state) { s.innerInit = true }
 }
 
 // NewTable returns an empty table. Wrong options are reported by NewInit's Build

@@ -253,7 +253,7 @@ func (g *generator) draw(actor string) []Step {
 		}
 		return nil
 	case n < 34:
-		if p.IsInit() {
+		if actor == "init" || p == g.table.processes[0].Process {
 			return nil
 		}
 		return step(g.one("exit", "exit_group"), fmt.Sprint(g.rng.IntN(300)))

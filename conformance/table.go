@@ -56,31 +56,30 @@ type tableActor struct {
 	cancel  context.CancelFunc // ends that call
 }
 
-// NewTable returns a table with an init. inside says whether the init is that of
-// a pid namespace; else it is a subreaper, below an init that nobody sees.
+// NewTable returns a table with the world's init, below an init that nobody sees.
+// inside says whether it is the init of a pid namespace; else it is a subreaper.
 func NewTable(inside bool) (*Table, error) {
-	var opts []axprocess.Option
-	if inside {
-		opts = append(opts, axprocess.WithNamespaceInit())
-	}
-	t := &Table{table: axprocess.NewTable(opts...), actors: map[string]*tableActor{},
+	t := &Table{table: axprocess.NewTable(), actors: map[string]*tableActor{},
 		numbers: newNumbers(), opened: map[*axprocess.Process]bool{}}
 	t.terminal = t.table.NewTerminal(nil)
-	p, err := t.table.NewInit(1).Leader(nil).Build()
+	machine, err := t.table.NewInit(1).Build()
 	if err != nil {
 		return nil, err
 	}
-	if !inside {
-		t.learn(outside, t.table.Namespace().ID(), 1)
-		if p, err = p.Fork(axprocess.NextPID).Leader(nil).Build(); err != nil {
-			return nil, err
-		}
-		if _, err := p.Setsid(); err != nil {
-			return nil, err
-		}
-		if err := errors.Join(p.SetChildSubreaper(true), p.Exec()); err != nil {
-			return nil, err
-		}
+	t.learn(outside, t.table.Namespace().ID(), 1)
+	birth := machine.Fork(axprocess.NextPID).Leader(nil)
+	if inside {
+		birth = birth.NewNamespace()
+	}
+	p, err := birth.Build()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := p.Setsid(); err != nil {
+		return nil, err
+	}
+	if err := errors.Join(p.SetChildSubreaper(!inside), p.Exec()); err != nil {
+		return nil, err
 	}
 	t.born("init", p)
 	return t, nil
@@ -232,7 +231,10 @@ func (t *Table) fork(a *tableActor, s Step) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	builder := a.Fork(b.pid).Leader(nil).ExitSignal(b.exitSignal)
+	builder := a.Fork(axprocess.NextPID).Leader(nil).ExitSignal(b.exitSignal)
+	if b.pid != 0 {
+		builder = builder.Number(a.Process().Namespace(), b.pid)
+	}
 	if b.parent {
 		builder = builder.CloneParent()
 	}
@@ -472,11 +474,12 @@ func (t *Table) useUp(s Step) (Outcome, error) {
 		return Outcome{}, err
 	}
 	for n := axprocess.PID(0); int(n) != last; {
-		p, err := t.table.Init().Fork(axprocess.NextPID).Build()
+		init := t.processes[0]
+		p, err := init.Fork(axprocess.NextPID).Build()
 		if err != nil {
 			return Outcome{}, err
 		}
-		n = p.PID()
+		n = p.PIDIn(init.Namespace())
 		if err := errors.Join(p.Exit(), p.Free()); err != nil {
 			return Outcome{}, err
 		}
