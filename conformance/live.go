@@ -392,7 +392,7 @@ func (l *Live) Do(s Step, expect Kind) (Outcome, error) {
 			return Outcome{}, err
 		}
 	}
-	if s.Verb == "readtty" && expect == Answers {
+	if s.Verb == "readtty" { // also for one that is stopped and begins again
 		if err := l.types("x\n"); err != nil {
 			return Outcome{}, err
 		}
@@ -421,6 +421,11 @@ func (l *Live) Do(s Step, expect Kind) (Outcome, error) {
 	answer, err := a.answer()
 	if err != nil {
 		return Outcome{}, fmt.Errorf("%s does not answer: %w", s.Actor, err)
+	}
+	if s.Verb == "opentty" {
+		if err := l.setModes(); err != nil { // a hangup has reset them
+			return Outcome{}, err
+		}
 	}
 	return l.decode(a, s, v, answer)
 }

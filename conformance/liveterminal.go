@@ -12,7 +12,7 @@ import (
 
 // This file is about the world's terminal, a pty: the driver holds its other end.
 
-// openTerminal makes the pty, once. Its TOSTOP is set, and it does not echo.
+// openTerminal makes the pty, once.
 func (l *Live) openTerminal() (err error) {
 	if l.terminal != nil {
 		return nil
@@ -25,17 +25,19 @@ func (l *Live) openTerminal() (err error) {
 	if l.pts, err = strconv.Atoi(filepath.Base(slave.Name())); err != nil {
 		return err
 	}
-	attr, err := unix.IoctlGetTermios(int(slave.Fd()), unix.TCGETS)
+	l.terminal = master
+	return slave.Chmod(0o666)
+}
+
+// setModes sets TOSTOP and takes the echo away, by way of the other end.
+func (l *Live) setModes() error {
+	attr, err := unix.IoctlGetTermios(int(l.terminal.Fd()), unix.TCGETS)
 	if err != nil {
 		return err
 	}
 	attr.Lflag |= unix.TOSTOP
 	attr.Lflag &^= unix.ECHO
-	if err := unix.IoctlSetTermios(int(slave.Fd()), unix.TCSETS, attr); err != nil {
-		return err
-	}
-	l.terminal = master
-	return slave.Chmod(0o666)
+	return unix.IoctlSetTermios(int(l.terminal.Fd()), unix.TCSETS, attr)
 }
 
 // types puts text into the terminal, as if by its keys.

@@ -80,11 +80,19 @@ func improvise(p *Program, rng *rand.Rand, name string) (story Story, ordered bo
 			break
 		}
 		for _, step := range steps {
+			if step.Actor != theTerminal && step.Verb != "returns" && !table.CanAct(step.Actor) {
+				break // its birth was refused
+			}
 			step.Line = len(story.Steps) + 1
 			before := table.living()
 			story.Steps = append(story.Steps, step)
-			what, err := both(table, live, step)
-			ordered := table.ordered(before)
+			ordered := true
+			what, err := both(table, live, step, func() time.Duration {
+				if ordered = table.ordered(before) && !table.raced; !ordered {
+					return time.Second // it may never come to the same
+				}
+				return live.patience
+			})
 			if err != nil {
 				return story, ordered, err
 			}
@@ -153,6 +161,7 @@ type generator struct {
 	rng     *rand.Rand
 	table   *Table
 	born    int
+	actor   string   // who is to act now
 	waiting []string // actors in calls that block
 }
 
@@ -179,7 +188,8 @@ func (g *generator) next() []Step {
 			return nil // all wait, or are stopped
 		}
 		slices.Sort(actors)
-		if steps := g.draw(actors[g.rng.IntN(len(actors))]); steps != nil {
+		g.actor = actors[g.rng.IntN(len(actors))]
+		if steps := g.draw(g.actor); steps != nil {
 			return steps
 		}
 	}
@@ -212,19 +222,24 @@ func (g *generator) returned() string {
 
 func (g *generator) one(of ...string) string { return of[g.rng.IntN(len(of))] }
 
-// process draws the name of a process, ended ones among them.
-func (g *generator) process() string {
-	return g.table.processes[g.rng.IntN(len(g.table.processes))].name
-}
+// process draws the name of a process that the actor has a number for, ended ones
+// among them.
+func (g *generator) process() string { return g.seen(axprocess.Freed) }
 
-// alive draws the name of a process that is not freed; the init at worst.
-func (g *generator) alive() string {
+// alive draws the name of one that is not freed.
+func (g *generator) alive() string { return g.seen(axprocess.Zombie) }
+
+// seen draws the name of a process that is no further in its life; the actor's own
+// name at worst.
+func (g *generator) seen(most axprocess.State) string {
+	space := g.table.actors[g.actor].space()
 	for range 4 {
-		if p := g.table.processes[g.rng.IntN(len(g.table.processes))]; p.State() < axprocess.Freed {
+		p := g.table.processes[g.rng.IntN(len(g.table.processes))]
+		if _, known := g.table.of[p.name][space]; known && p.State() <= most {
 			return p.name
 		}
 	}
-	return "init"
+	return g.actor
 }
 
 func (g *generator) newName() string {
@@ -244,7 +259,8 @@ func (g *generator) draw(actor string) []Step {
 	step := func(verb string, args ...string) []Step {
 		return []Step{{Actor: actor, Verb: verb, Args: args}}
 	}
-	switch n := g.rng.IntN(100); {
+	n := g.rng.IntN(110)
+	switch {
 	case n < 22:
 		return g.drawFork(actor)
 	case n < 28:
@@ -262,7 +278,7 @@ func (g *generator) draw(actor string) []Step {
 	case n < 40:
 		return step("setsid")
 	case n < 48:
-		return step("setpgid", g.one("0", g.alive(), g.process()), g.one("0", g.alive(), g.process()))
+		return g.drawSetpgid(actor)
 	case n < 52:
 		return step(g.one("getpgid", "getsid"), g.one("0", g.process(), g.process()))
 	case n < 53:
@@ -281,7 +297,73 @@ func (g *generator) draw(actor string) []Step {
 	case n < 92:
 		return step(g.one("block", "block", "unblock"), g.one(quietSignals...))
 	}
+	if n >= 109 {
+		return step("unshare")
+	}
+	if n >= 100 {
+		return g.drawTerminal(actor)
+	}
 	return g.drawAction(actor)
+}
+
+// isInit says whether a process is an init of a namespace, or the world's.
+func isInit(p *axprocess.Process) bool {
+	ns := p.Namespace()
+	return ns != nil && p.PIDIn(ns) == 1
+}
+
+// drawSetpgid leaves the inits of namespaces alone (Live.mayMove); the world's own
+// leads its session.
+func (g *generator) drawSetpgid(actor string) []Step {
+	whom, group := g.one("0", g.alive(), g.process()), g.one("0", g.alive(), g.process())
+	target := g.table.actors[actor].Process()
+	if whom != "0" {
+		target = g.table.actors[whom].Process()
+	}
+	if target != g.table.processes[0].Process && isInit(target) {
+		group = "0"
+	}
+	return []Step{{Actor: actor, Verb: "setpgid", Args: []string{whom, group}}}
+}
+
+// drawTerminal leaves to inits what a signal would stop, since none does, and
+// likewise to those who handle the signal: they would try for ever.
+func (g *generator) drawTerminal(actor string) []Step {
+	p := g.table.actors[actor].Process()
+	step := func(verb string, args ...string) Step { return Step{Actor: actor, Verb: verb, Args: args} }
+	if isInit(p) {
+		return nil
+	}
+	if !g.table.opened[p] {
+		if p.Session().SID() != p.PID() {
+			return []Step{step("opentty")}
+		}
+		if g.rng.IntN(4) == 0 {
+			return []Step{step("opentty"), step("setctty", "force")}
+		}
+		return []Step{step("opentty"), step("setctty")}
+	}
+	if g.rng.IntN(5) == 0 && g.table.terminal.Session() != nil {
+		return []Step{{Actor: theTerminal, Verb: "types", Args: []string{g.one("SIGINT", "SIGTSTP", "SIGQUIT")}}}
+	}
+	handles := func(sig axprocess.Signal) bool {
+		does, err := p.Action(sig)
+		return err != nil || does.Disposition == axprocess.Handle
+	}
+	switch verb := g.one("setctty", "notty", "getpgrp", "getttysid", "setpgrp", "setpgrp", "setpgrp", "readtty", "readtty", "writetty"); verb {
+	case "setpgrp":
+		if handles(axprocess.SIGTTOU) {
+			return nil
+		}
+		return []Step{step(verb, g.alive())}
+	case "readtty", "writetty":
+		if verb == "readtty" && handles(axprocess.SIGTTIN) || handles(axprocess.SIGTTOU) {
+			return nil
+		}
+		return []Step{step(verb)}
+	default:
+		return []Step{step(verb)}
+	}
 }
 
 // hasDeathSignal says whether another thread of a process may have a parent-death
@@ -305,7 +387,9 @@ func (g *generator) drawFork(actor string) []Step {
 	}
 	name := g.newName()
 	args := []string{name}
-	switch g.rng.IntN(12) {
+	switch g.rng.IntN(14) {
+	case 13:
+		args = append(args, "newpid")
 	case 0:
 		args = append(args, "parent")
 	case 1:
@@ -377,8 +461,11 @@ func (g *generator) drawKill(actor string) []Step {
 		return []Step{{Actor: actor, Verb: "kill", Args: []string{g.one("0", "-"+g.alive()), sig}}}
 	case 1:
 		names := make([]string, 0, len(g.table.actors))
+		space := g.table.actors[actor].space()
 		for name := range g.table.actors {
-			names = append(names, name)
+			if _, known := g.table.of[name][space]; known {
+				names = append(names, name)
+			}
 		}
 		slices.Sort(names)
 		return []Step{{Actor: actor, Verb: "tkill", Args: []string{g.one(names...), sig}}}

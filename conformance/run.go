@@ -33,7 +33,7 @@ func Act(s Story, p *Program, inside bool) error {
 	}
 	defer live.Close()
 	for i, step := range s.Steps {
-		what, err := both(table, live, step)
+		what, err := both(table, live, step, func() time.Duration { return live.patience })
 		if err != nil {
 			return fmt.Errorf("%s, line %d: %s: %w", s.Name, step.Line, step, err)
 		}
@@ -44,8 +44,9 @@ func Act(s Story, p *Program, inside bool) error {
 	return nil
 }
 
-// both takes a step on both sides, and says how they differ.
-func both(table *Table, live *Live, step Step) (string, error) {
+// both takes a step on both sides, and says how they differ. patience is asked, once
+// the table has taken it, how long the live side may take to come to the same.
+func both(table *Table, live *Live, step Step, patience func() time.Duration) (string, error) {
 	want, err := table.Do(step)
 	if err != nil {
 		return "", fmt.Errorf("table: %w", err)
@@ -53,10 +54,11 @@ func both(table *Table, live *Live, step Step) (string, error) {
 	if text := want.words(); step.Want != "" && step.Want != text {
 		return fmt.Sprintf("the table gives %q, the story says %q", text, step.Want), nil
 	}
+	limit := patience()
 	got, err := live.Do(step, want.Kind)
 	// The kernel gives a number back a moment after /proc has lost sight of its
 	// thread.
-	for end := time.Now().Add(live.patience); err == nil && step.Verb == "fork" && got.Text == "EEXIST" && got != want && time.Now().Before(end); {
+	for end := time.Now().Add(limit); err == nil && step.Verb == "fork" && got.Text == "EEXIST" && got != want && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)
 		got, err = live.Do(step, want.Kind)
 	}
@@ -66,7 +68,7 @@ func both(table *Table, live *Live, step Step) (string, error) {
 	if got != want {
 		return fmt.Sprintf("the table gives %q, the kernel %q", want.words(), got.words()), nil
 	}
-	return settle(table, live)
+	return settle(table, live, limit)
 }
 
 // words is an outcome as a story writes it.
@@ -82,9 +84,9 @@ func (o Outcome) words() string {
 
 // settle waits until the live side has come to the table's state: signals and
 // exits take their time there.
-func settle(table *Table, live *Live) (string, error) {
+func settle(table *Table, live *Live, patience time.Duration) (string, error) {
 	want := table.World()
-	for end, pause := time.Now().Add(live.patience), 50*time.Microsecond; ; pause = min(2*pause, 20*time.Millisecond) {
+	for end, pause := time.Now().Add(patience), 50*time.Microsecond; ; pause = min(2*pause, 20*time.Millisecond) {
 		got, err := live.World()
 		if err != nil {
 			return "", err

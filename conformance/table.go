@@ -42,6 +42,7 @@ type Table struct {
 	actors   map[string]*tableActor
 	numbers
 	opened    map[*axprocess.Process]bool // who has opened the terminal
+	raced     bool                        // a call that was begun again was stopped again
 	processes []named
 }
 
@@ -54,6 +55,7 @@ type tableActor struct {
 	*axprocess.Thread
 	waiting chan string        // gets the result of a call that blocks
 	cancel  context.CancelFunc // ends that call
+	retry   *Step              // a call that a signal has stopped, begun again by the continue
 }
 
 // NewTable returns a table with the world's init, below an init that nobody sees.
@@ -122,7 +124,7 @@ func (t *Table) Close() {
 // in a call that blocks.
 func (t *Table) CanAct(name string) bool {
 	a := t.actors[name]
-	return a != nil && a.waiting == nil && a.runs()
+	return a != nil && a.waiting == nil && a.retry == nil && a.runs()
 }
 
 func (a *tableActor) runs() bool { return !a.IsExited() && a.Process().Stopped() == 0 }
@@ -142,6 +144,7 @@ func (t *Table) Do(s Step) (Outcome, error) {
 	case !t.CanAct(s.Actor):
 		return Outcome{}, fmt.Errorf("%s can't act: it has ended, is stopped, or is in a call", s.Actor)
 	}
+	hangsUp := t.leaderOfTerminal()
 	out, err := t.act(a, s)
 	if err != nil {
 		return out, err
@@ -150,6 +153,12 @@ func (t *Table) Do(s Step) (Outcome, error) {
 		out = Outcome{Kind: Gone}
 	}
 	t.handle()
+	if hangsUp != nil && hangsUp.State() >= axprocess.Exiting {
+		clear(t.opened) // the exit of its leader hangs a pty up
+	}
+	if err := t.again(); err != nil {
+		return out, err
+	}
 	return out, t.table.Check()
 }
 

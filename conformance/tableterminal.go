@@ -2,17 +2,57 @@ package conformance
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"axprocess"
 )
 
 // This file is about the table's side of what is done with the world's terminal.
 
-func (t *Table) access(access axprocess.Access, err error) (Outcome, error) {
-	if access == axprocess.Signalled {
-		return Outcome{Kind: Gone}, nil
+// access is what comes of a call that a background process may be stopped for.
+func (t *Table) access(a *tableActor, s Step, access axprocess.Access, err error) (Outcome, error) {
+	if access != axprocess.Signalled {
+		return answered(err)
 	}
-	return answered(err)
+	if a.runs() {
+		return Outcome{}, fmt.Errorf("%s would be tried for ever: the signal does not stop %s", s, s.Actor)
+	}
+	a.retry = &s
+	return Outcome{Kind: Gone}, nil
+}
+
+// again begins the calls of those who were stopped in them and run now.
+func (t *Table) again() error {
+	for _, name := range slices.Sorted(maps.Keys(t.actors)) {
+		a := t.actors[name]
+		if a.retry == nil || !a.runs() {
+			continue
+		}
+		s := *a.retry
+		a.retry = nil
+		if !t.opened[a.Process()] {
+			continue // it was hung up: the call returns
+		}
+		if _, err := t.terminals(a, s); err != nil {
+			return err
+		}
+		t.raced = t.raced || a.retry != nil
+	}
+	return nil
+}
+
+// leaderOfTerminal is the live leader of the session that has the terminal, or nil.
+func (t *Table) leaderOfTerminal() *axprocess.Process {
+	session := t.terminal.Session()
+	if session == nil {
+		return nil
+	}
+	leader := t.table.Process(session.SID())
+	if leader == nil || leader.State() != axprocess.Running || leader.Session() != session {
+		return nil
+	}
+	return leader
 }
 
 // terminals is for the calls about the terminal.
@@ -37,15 +77,18 @@ func (t *Table) terminals(a *tableActor, s Step) (Outcome, error) {
 		n, err := p.TerminalSession(t.terminal)
 		return t.told(a, n, err)
 	case "writetty":
-		return t.access(a.WriteTerminal(t.terminal, true))
+		access, err := a.WriteTerminal(t.terminal, true)
+		return t.access(a, s, access, err)
 	case "readtty":
-		return t.access(a.ReadTerminal(t.terminal))
+		access, err := a.ReadTerminal(t.terminal)
+		return t.access(a, s, access, err)
 	case "setpgrp":
 		n, err := t.pid(a.space(), s.Args[0])
 		if err != nil {
 			return Outcome{}, err
 		}
-		return t.access(a.SetForeground(t.terminal, n))
+		access, err := a.SetForeground(t.terminal, n)
+		return t.access(a, s, access, err)
 	}
 	return Outcome{}, fmt.Errorf("the table does not know %q", s.Verb)
 }
@@ -61,7 +104,8 @@ func (t *Table) otherEnd(s Step) (Outcome, error) {
 		}
 		err = t.terminal.Signal(sig)
 		t.handle()
-		return answered(err)
+		out, _ := answered(err)
+		return out, t.again()
 	case "hangup":
 		t.terminal.Hangup()
 		t.handle()
