@@ -21,7 +21,8 @@ import (
 // continues (kernel: the stop interrupts the wait, which is restarted after it).
 //
 // Invariants (I12): a blocked wait is in one list; there is nothing ready that it
-// could return, unless its process is stopped.
+// could return, unless its process is stopped, or it missed the stop or continue of
+// a child that was adopted.
 
 // waiter is a blocked wait.
 type waiter struct {
@@ -45,6 +46,7 @@ type waits struct {
 	any    waitList          // for the end of any ordinary child
 	odd    waitList          // for any child, with other options
 	groups map[PID]*waitList // for a group
+	missed bool              // a child with something to report was adopted meanwhile
 }
 
 type waitList struct{ first, last *waiter }
@@ -113,6 +115,7 @@ func (s *state) unblock(w *waiter) {
 	l.remove(w)
 	if r := s.row(w.process); r != nil && r.extra != nil {
 		delete(r.extra.waits.all, w)
+		r.extra.waits.missed = r.extra.waits.missed && len(r.extra.waits.all) > 0
 		if l.first == nil && !w.byNumber() {
 			if r.extra.waits.groups[w.group()] == l {
 				delete(r.extra.waits.groups, w.group())
@@ -160,6 +163,11 @@ func (s *state) offer(at slab.Index) bool {
 	if r.parent == 0 || s.rows.At(r.parent).stopped() {
 		return false
 	}
+	if x := s.rows.At(r.parent).extra; x != nil && x.waits.missed {
+		p := r.process
+		s.lookAgain(r.parent, func(w *waiter) bool { return w.ready(r) != 0 && w.accepts(r, w.thread) })
+		return p.State() == Freed
+	}
 	var lists [4]*waitList
 	if r.extra != nil {
 		lists[0] = &r.extra.watchers
@@ -195,15 +203,26 @@ func (s *state) offer(at slab.Index) bool {
 	return true
 }
 
-// lookAgain lets each blocked wait of a process look at all children, the oldest
-// wait first, after a step that has changed several at once. O(waits × children).
-func (s *state) lookAgain(at slab.Index) {
+// missStop: nobody is woken for a stop or continue that an adopted child has not
+// reported; a wait finds it when it is woken for something else (kernel:
+// reparent_leader).
+func (s *state) missStop(parent slab.Index, child *row) {
+	if x := s.rows.At(parent).extra; child.extra.stop.unreported != 0 && len(x.waits.all) > 0 {
+		x.waits.missed = true
+	}
+}
+
+// lookAgain lets the blocked waits of a process that are woken look at all
+// children, the oldest wait first: after a step that has changed several at once,
+// or when they may have missed something. O(waits × children).
+func (s *state) lookAgain(at slab.Index, woken func(*waiter) bool) {
 	x := s.rows.At(at).extra
 	if x == nil || len(x.waits.all) == 0 || s.rows.At(at).stopped() {
 		return
 	}
 	byOrder := func(a, b *waiter) int { return cmp.Compare(a.order, b.order) }
-	for _, w := range slices.SortedFunc(maps.Keys(x.waits.all), byOrder) {
+	woke := slices.DeleteFunc(slices.SortedFunc(maps.Keys(x.waits.all), byOrder), func(w *waiter) bool { return !woken(w) })
+	for _, w := range woke {
 		if w.completed {
 			continue // what it waited for was taken by one before it
 		}
@@ -272,6 +291,8 @@ func (s *state) childEnded(at slab.Index) {
 		s.failHopeless(r.parent, x.waits.groups[r.process.group.Load().pgid])
 	}
 }
+
+func everyWait(*waiter) bool { return true }
 
 // failWaits completes the waits of an exiting thread, or of all if h is nil.
 func (s *state) failWaits(r *row, h *Thread) {

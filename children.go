@@ -50,6 +50,7 @@ func (s *state) adopt(parent slab.Index, owner *Thread, at slab.Index, r *row) {
 	}
 	if r.extra != nil {
 		s.announceStop(at, r)
+		s.missStop(parent, r)
 	}
 }
 

@@ -140,7 +140,7 @@ func (s *state) goOn(m *posted, a Action) {
 	if a == ResumedRun {
 		s.actOnAll(m.to.at)
 		if m.to.State() == Running {
-			s.lookAgain(m.to.at)
+			s.lookAgain(m.to.at, everyWait)
 		}
 	}
 }

@@ -190,9 +190,9 @@ func (s *state) passZombies(parent slab.Index, zombies []slab.Index) {
 		s.notifyEnd(at, s.rows.At(at), true)
 	}
 	if parent != 0 && parent != reaper {
-		s.lookAgain(parent)
+		s.lookAgain(parent, everyWait)
 	}
-	s.lookAgain(reaper)
+	s.lookAgain(reaper, everyWait)
 }
 
 // notifyEnd tells the parent of a zombie that it can wait for it, or ends the
