@@ -321,8 +321,9 @@ func (s *state) shoot(p *Process, a *aim, k *KillResult) *Error {
 	if a.sig == 0 {
 		k.first.Process = s.aimed[0].process
 	} else {
-		m := posted{direct: a.thread, reason: a.op,
-			info: SigInfo{Signal: a.sig, Code: a.code, PID: p.pid, UID: s.uidOf(p), Value: a.value}}
+		var m posted
+		m.direct, m.reason = a.thread, a.op
+		m.info.Signal, m.info.Code, m.info.PID, m.info.UID, m.info.Value = a.sig, a.code, p.pid, s.uidOf(p), a.value
 		s.record = true
 		for i := range s.aimed {
 			m.to, m.thread = s.aimed[i].process, s.aimed[i].thread
