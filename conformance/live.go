@@ -25,9 +25,9 @@ import (
 //
 // Invariants:
 //   - no process outlives its world: as root the world's first process is the init
-//     of a pid namespace and dies with the thread that made it; otherwise each
-//     process leaves when its connection to the driver ends, and Close ends what
-//     is left by pidfd;
+//     of a pid namespace and dies with the thread that made it; otherwise a keeper
+//     above it ends what is left when its standard input ends, as it does when the
+//     driver is killed;
 //   - a number is sent to a process only as the inner number of a name of this
 //     world, or as a bare number in a pid namespace of the world's own.
 
@@ -81,6 +81,7 @@ type Live struct {
 	listener  *net.UnixListener
 	first     *exec.Cmd
 	firstDone chan struct{}
+	life      *os.File      // what the keeper of a world without a namespace reads: its end is the world's
 	ended     chan struct{} // tells the thread that made the first process to go
 	terminal  *os.File      // the other end of the world's terminal, once one is open
 	pts       int
@@ -138,17 +139,22 @@ func NewLive(p *Program, inside bool) (*Live, error) {
 	return l, nil
 }
 
-// startFirst starts the world's first process from a thread that lives as long as
+// startFirst starts the world's first process, or its keeper, from a thread that lives as long as
 // the world: the process is killed when that thread ends.
 func (l *Live) startFirst(path, where string) error {
-	flag := "0"
-	attr := &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	l.first = exec.Command(path, where, "0")
 	if l.inside {
-		flag, attr.Cloneflags = "1", syscall.CLONE_NEWPID
+		l.first.Args[2] = "1"
+		l.first.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Cloneflags: syscall.CLONE_NEWPID}
+	} else {
+		input, life, err := os.Pipe()
+		if err != nil {
+			return err
+		}
+		defer input.Close()
+		l.first.Stdin, l.life = input, life
 	}
-	l.first = exec.Command(path, where, flag)
 	l.first.Env = []string{}
-	l.first.SysProcAttr = attr
 	l.first.Stderr = os.Stderr
 	l.ended, l.firstDone = make(chan struct{}), make(chan struct{})
 	started := make(chan error)
@@ -186,6 +192,9 @@ func (l *Live) Close() {
 				_ = unix.PidfdSendSignal(p.pidfd, unix.SIGKILL, nil, 0) // unless it has ended
 				p.forget()
 			}
+		}
+		if l.life != nil {
+			l.life.Close()
 		}
 		<-l.firstDone
 		close(l.ended)

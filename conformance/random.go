@@ -14,8 +14,10 @@ import (
 // after the other and acted on both sides.
 //
 // What the kernel leaves open is not drawn, or ends the story:
-//   - when several processes end in one step and one of them has children, which is first decides who gets and reaps whom: the story ends there,
-//     and is counted as unordered if the two sides part;
+//   - when several processes end in one step and one of them has children, which is
+//     first decides who gets and reaps whom; and so it is with threads that end
+//     together: the story ends there, and is counted as unordered if the two sides
+//     part;
 //   - of two blocked waits of one process either may be given a child: a process
 //     has one blocked wait at most;
 //   - a vfork parent that sleeps in the kernel is not stopped or looked at: the
@@ -107,25 +109,32 @@ func improvise(p *Program, rng *rand.Rand, name string) (story Story, ordered bo
 	return story, true, nil
 }
 
-// living returns the processes that live, and whether each has children.
-func (t *Table) living() map[*axprocess.Process]bool {
-	all := map[*axprocess.Process]bool{}
+// people is how many threads and children a process has.
+type people struct{ threads, children int }
+
+// living returns the processes that live.
+func (t *Table) living() map[*axprocess.Process]people {
+	all := map[*axprocess.Process]people{}
 	for _, p := range t.processes {
 		if p.State() < axprocess.Zombie {
-			all[p.Process] = len(p.Children()) > 0
+			all[p.Process] = people{len(p.Threads()), len(p.Children())}
 		}
 	}
 	return all
 }
 
-// ordered says whether what has ended since has done so in one order only: it was
-// one process, or none of them had children.
-func (t *Table) ordered(before map[*axprocess.Process]bool) bool {
+// ordered says whether what has ended since has done so in one order only: one
+// process, or several without children; and the children of threads that end
+// together pass on in either order.
+func (t *Table) ordered(before map[*axprocess.Process]people) bool {
 	ended, parents := 0, 0
-	for p, hadChildren := range before {
+	for p, had := range before {
+		if had.threads-len(p.Threads()) > 1 && had.children > 1 {
+			return false
+		}
 		if p.State() >= axprocess.Zombie {
 			ended++
-			if hadChildren {
+			if had.children > 0 {
 				parents++
 			}
 		}
@@ -264,7 +273,8 @@ func (g *generator) draw(actor string) []Step {
 	case n < 22:
 		return g.drawFork(actor)
 	case n < 28:
-		if len(p.Threads()) < maxThreads {
+		// Which thread of an exiting init waits for the rest is left open.
+		if len(p.Threads()) < maxThreads && (p == g.table.processes[0].Process || !isInit(p)) {
 			return step("clone", g.newName())
 		}
 		return nil

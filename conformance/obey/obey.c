@@ -14,6 +14,7 @@
  * positive number there.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
@@ -21,6 +22,8 @@
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -29,6 +32,7 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -384,6 +388,58 @@ static void obey(int fd)
 	}
 }
 
+/* end_children ends the children of this process: their numbers are theirs for as
+ * long as it has not waited for them. */
+static void end_children(void)
+{
+	DIR *dir = opendir("/proc");
+	struct dirent *entry;
+	while (dir && (entry = readdir(dir))) {
+		char path[300], text[512];
+		int pid = atoi(entry->d_name), parent = 0;
+		if (pid <= 1)
+			continue;
+		snprintf(path, sizeof path, "/proc/%d/stat", pid);
+		int fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			continue;
+		ssize_t n = read(fd, text, sizeof text - 1);
+		close(fd);
+		if (n <= 0)
+			continue;
+		text[n] = 0;
+		char *end = strrchr(text, ')');
+		if (end && sscanf(end, ") %*c %d", &parent) == 1 && parent == getpid())
+			kill(pid, SIGKILL);
+	}
+	if (dir)
+		closedir(dir);
+}
+
+/* keep waits until the driver closes standard input, or ends, and then ends all
+ * that is left of a world without a pid namespace: what it has forked, and what is
+ * orphaned below. */
+__attribute__((noreturn)) static void keep(void)
+{
+	const int quiet[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGCHLD };
+	struct timespec pause = { .tv_nsec = 1000000 };
+	char c;
+	ssize_t n;
+	for (unsigned i = 0; i < sizeof quiet / sizeof *quiet; i++)
+		signal(quiet[i], i == 4 ? SIG_DFL : SIG_IGN);
+	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	while ((n = read(0, &c, 1)) > 0 || (n < 0 && errno == EINTR))
+		;
+	for (;;) {
+		end_children();
+		while ((n = waitpid(-1, NULL, WNOHANG | __WALL)) > 0)
+			;
+		if (n < 0)
+			_exit(0); /* nobody is left */
+		nanosleep(&pause, NULL);
+	}
+}
+
 /* obey SOCKET INSIDE [FD TTY]: the last two after an exec. */
 int main(int argc, char **argv)
 {
@@ -400,6 +456,13 @@ int main(int argc, char **argv)
 		v[0] = 0;
 		say(fd, v, 1);
 		obey(fd);
+	}
+	if (!inside) {
+		long child = fork();
+		if (child < 0)
+			return 3;
+		if (child > 0)
+			keep();
 	}
 	/* Quiet at first, whatever the driver's own process has set. */
 	uint64_t none = 0;
