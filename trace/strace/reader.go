@@ -52,30 +52,28 @@ func (e *FormatError) Error() string { return fmt.Sprintf("line %d: %s", e.Line,
 // Next reads the next line. The result is valid until the next call. io.EOF at
 // the end; *FormatError if this is no log; other errors are the source's.
 func (r *Reader) Next() (*Line, error) {
-	for {
-		text, err := r.lines.next()
-		if err != nil {
-			return nil, r.end(err)
-		}
-		r.bytes += int64(len(text)) + 1
-		l := &r.line
-		l.Number = r.lines.n
-		if text, err = r.assemble(text); text == nil {
-			return l, err // a message in the middle of a line
-		}
-		l.parse(text)
-		if l.Kind != Noise {
-			r.known++
-			return l, nil
-		}
-		if r.noise++; r.noise == 1 {
-			r.firstNoise, r.sample = l.Number, excerpt(text)
-		}
-		if r.known == 0 && (r.noise >= patienceLines || r.bytes >= patienceBytes) {
-			return nil, r.stranger()
-		}
+	text, err := r.lines.next()
+	if err != nil {
+		return nil, r.end(err)
+	}
+	r.bytes += int64(len(text)) + 1
+	l := &r.line
+	l.Number = r.lines.n
+	if text = r.assemble(text); text == nil {
+		return l, nil // a message in the middle of a line
+	}
+	l.parse(text)
+	if l.Kind != Noise {
+		r.known++
 		return l, nil
 	}
+	if r.noise++; r.noise == 1 {
+		r.firstNoise, r.sample = l.Number, excerpt(text)
+	}
+	if r.known == 0 && (r.noise >= patienceLines || r.bytes >= patienceBytes) {
+		return nil, r.stranger()
+	}
+	return l, nil
 }
 
 var (
@@ -86,24 +84,24 @@ var (
 // assemble puts together a line that strace has interrupted by a message about a
 // new process; where it has just done so it returns nil, and r.line is the
 // message.
-func (r *Reader) assemble(text []byte) ([]byte, error) {
+func (r *Reader) assemble(text []byte) []byte {
 	if bytes.HasSuffix(text, attached) {
 		if at := bytes.LastIndex(text, process); at > 0 {
 			if n, _, ok := number(text[at+len(process):]); ok && n > 0 && n <= maxTID && len(r.held) < headSize {
 				r.held = append(r.held, text[:at]...)
 				r.line = Line{Number: r.line.Number, Kind: Attached, Other: int32(n), Spent: -1}
-				return nil, nil
+				return nil
 			}
 		} else if at == 0 {
-			return text, nil // on a line of its own, perhaps within a line that is held
+			return text // on a line of its own, perhaps within a line that is held
 		}
 	}
 	if len(r.held) == 0 {
-		return text, nil
+		return text
 	}
 	r.joins = append(append(r.joins[:0], r.held...), text...)
 	r.held = r.held[:0]
-	return r.joins, nil
+	return r.joins
 }
 
 // end is what comes after the last line.

@@ -3,7 +3,6 @@ package strace
 import (
 	"bytes"
 	"syscall"
-	"time"
 )
 
 // This file is about results: what stands after a call's "= ".
@@ -97,9 +96,6 @@ func (l *Line) spent(b []byte) []byte {
 	l.Spent = max(t, 0)
 	return bytes.TrimRight(b[:at], " ")
 }
-
-// Within says when the call was entered: it took Spent until Time's end.
-func (l *Line) Within() time.Duration { return max(l.Spent, 0) }
 
 var errnos = map[string]syscall.Errno{
 	"EPERM": syscall.EPERM, "ENOENT": syscall.ENOENT, "ESRCH": syscall.ESRCH, "EINTR": syscall.EINTR,
