@@ -5,11 +5,12 @@
 // serialised by the caller, who has a lock anyway.
 //
 // Invariants:
-//   - a page that holds no pointer is not reachable from the root, so the
-//     memory follows the number of keys up and down;
-//   - one empty page and one empty node are kept as spares: keys advance, so
-//     what empties is often what is needed next, and a churn at a page's edge
-//     must not allocate each time;
+//   - at most one page that holds no pointer is reachable from the root, so the
+//     memory follows the number of keys up and down. It stays where it is, and
+//     moves when a page is needed elsewhere: keys advance, so what empties is
+//     often what is filled next;
+//   - one empty node is kept as a spare: a churn at its edge must not allocate
+//     each time;
 //   - a page's base is changed only while the page is empty and unreachable. A
 //     reader that still holds such a page sees nil, which was true when the
 //     page was taken away, or sees the new base and starts again.
@@ -31,8 +32,8 @@ const (
 // Table maps uint32 keys to *T. The zero value is an empty table.
 type Table[T any] struct {
 	root      atomic.Pointer[[]atomic.Pointer[node[T]]]
-	recent    *page[T] // the page that Set used last; nil once it is empty
-	sparePage *page[T]
+	recent    *page[T] // the reachable page that Set used last
+	idle      *page[T] // the reachable page that emptied last; it may have been filled again
 	spareNode *node[T]
 	n         int
 }
@@ -80,8 +81,11 @@ func (t *Table[T]) Len() int { return t.n }
 func (t *Table[T]) Set(key uint32, v *T) {
 	pg := t.recent
 	if pg == nil || pg.base.Load() != key&^(pageLen-1) {
-		if pg = t.pageFor(key, v != nil); pg == nil {
-			return
+		if pg = t.reachable(key); pg == nil {
+			if v == nil {
+				return
+			}
+			pg = t.grow(key)
 		}
 		t.recent = pg
 	}
@@ -97,41 +101,35 @@ func (t *Table[T]) Set(key uint32, v *T) {
 	case had:
 		slot.Store(nil)
 		t.n--
-		if pg.used--; pg.used == 0 {
-			t.remove(key, pg)
+		if pg.used--; pg.used == 0 && t.idle != pg {
+			t.unused()
+			t.idle = pg
 		}
 	}
 }
 
-// pageFor returns the page of a key; nil if there is none and none is asked for.
-func (t *Table[T]) pageFor(key uint32, add bool) *page[T] {
-	if add {
-		return t.grow(key)
+// reachable returns the page of a key, or nil if there is none.
+func (t *Table[T]) reachable(key uint32) *page[T] {
+	root := t.root.Load()
+	if root == nil || int(key>>nodeSpan) >= len(*root) {
+		return nil
 	}
-	if root := t.root.Load(); root != nil && int(key>>nodeSpan) < len(*root) {
-		if nd := (*root)[key>>nodeSpan].Load(); nd != nil {
-			return nd.pages[key>>pageBits%nodeLen].Load()
-		}
+	if nd := (*root)[key>>nodeSpan].Load(); nd != nil {
+		return nd.pages[key>>pageBits%nodeLen].Load()
 	}
 	return nil
 }
 
+// grow adds the page of a key.
 func (t *Table[T]) grow(key uint32) *page[T] {
+	pg := t.unused()
+	if pg == nil {
+		pg = new(page[T])
+	}
 	top := int(key >> nodeSpan)
 	root := t.root.Load()
 	if root == nil || top >= len(*root) {
-		size := 1
-		for size <= top {
-			size *= 2
-		}
-		bigger := make([]atomic.Pointer[node[T]], size)
-		if root != nil {
-			for i := range *root {
-				bigger[i].Store((*root)[i].Load())
-			}
-		}
-		root = &bigger
-		t.root.Store(root)
+		root = t.growRoot(root, top)
 	}
 	nd := (*root)[top].Load()
 	if nd == nil {
@@ -140,31 +138,44 @@ func (t *Table[T]) grow(key uint32) *page[T] {
 		}
 		(*root)[top].Store(nd)
 	}
-	at := &nd.pages[key>>pageBits%nodeLen]
-	pg := at.Load()
-	if pg == nil {
-		if pg, t.sparePage = t.sparePage, nil; pg == nil {
-			pg = new(page[T])
-		}
-		pg.base.Store(key &^ (pageLen - 1))
-		nd.used++
-		at.Store(pg)
-	}
+	pg.base.Store(key &^ (pageLen - 1))
+	nd.used++
+	nd.pages[key>>pageBits%nodeLen].Store(pg)
 	return pg
 }
 
-// remove takes an empty page, the one of key, out of the table.
-func (t *Table[T]) remove(key uint32, pg *page[T]) {
-	t.recent = nil
-	root := t.root.Load()
+func (t *Table[T]) growRoot(root *[]atomic.Pointer[node[T]], top int) *[]atomic.Pointer[node[T]] {
+	size := 1
+	for size <= top {
+		size *= 2
+	}
+	bigger := make([]atomic.Pointer[node[T]], size)
+	if root != nil {
+		for i := range *root {
+			bigger[i].Store((*root)[i].Load())
+		}
+	}
+	t.root.Store(&bigger)
+	return &bigger
+}
+
+// unused takes the empty page out of the table and returns it, or nil.
+func (t *Table[T]) unused() *page[T] {
+	pg := t.idle
+	if t.idle = nil; pg == nil || pg.used > 0 {
+		return nil
+	}
+	if t.recent == pg {
+		t.recent = nil
+	}
+	key, root := pg.base.Load(), t.root.Load()
 	nd := (*root)[key>>nodeSpan].Load()
 	nd.pages[key>>pageBits%nodeLen].Store(nil)
-	t.sparePage = pg
-	if nd.used--; nd.used > 0 {
-		return
+	if nd.used--; nd.used == 0 {
+		(*root)[key>>nodeSpan].Store(nil)
+		t.spareNode = nd
 	}
-	(*root)[key>>nodeSpan].Store(nil)
-	t.spareNode = nd
+	return pg
 }
 
 // All yields the keys that hold a pointer, ascending, with what they hold.
