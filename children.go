@@ -83,7 +83,7 @@ func (s *state) abandon(at slab.Index, r *row) {
 // process, at the end of its list, and sends their parent-death signals
 // (kernel: find_new_reaper's first choice; getppid doesn't change).
 func (s *state) passOn(parent slab.Index, from, to *Thread) {
-	if from == to {
+	if from == to || from != nil && from.brood == nil {
 		return
 	}
 	b := s.broodOf(parent, from)
@@ -195,7 +195,7 @@ func (s *state) appendChildren(to []*Process, p *Process) []*Process {
 	if r == nil || p.State() == Zombie {
 		return to
 	}
-	var heads []slab.Index
+	heads := make([]slab.Index, 0, 4) // more than one only where threads fork
 	s.broods(r, nil, func(b *brood) bool {
 		if b.first != 0 {
 			heads = append(heads, b.first)

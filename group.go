@@ -209,23 +209,31 @@ func (p *Process) CreateGroup() (*ProcessGroup, error) {
 	const op = "create group"
 	g := &ProcessGroup{}
 	s := p.table().enter()
-	defer s.leave()
+	err := s.createGroup(op, p, g)
+	s.leave()
+	if err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+func (s *state) createGroup(op string, p *Process, g *ProcessGroup) *Error {
 	r := s.row(p)
 	if r == nil {
-		return nil, refuse(op, p.pid, syscall.ESRCH, reasonFreed)
+		return refuse(op, p.pid, syscall.ESRCH, reasonFreed)
 	}
 	old := p.group.Load()
 	if old.session.sid == p.pid {
-		return nil, refuse(op, p.pid, syscall.EPERM, "it leads session %d", p.pid)
+		return refuse(op, p.pid, syscall.EPERM, "it leads session %d", p.pid)
 	}
 	if s.groups.Get(uint32(p.pid)) != nil {
-		return nil, refuse(op, p.pid, syscall.EPERM, "group %d exists", p.pid)
+		return refuse(op, p.pid, syscall.EPERM, "group %d exists", p.pid)
 	}
 	g.session = old.session
 	g.space, g.number = s.nested(r), r.number
 	s.openGroup(g, p.pid, p.id)
 	s.move(p.at, g)
-	return g, nil
+	return nil
 }
 
 // MoveToGroup moves p into g. Into the group that p is in: nothing happens. Into
@@ -238,9 +246,13 @@ func (p *Process) MoveToGroup(g *ProcessGroup) error {
 		return refuse(op, p.pid, syscall.EINVAL, "no group is given")
 	}
 	s := p.table().enter()
-	defer s.leave()
-	r := s.row(p)
-	if r == nil {
+	err := s.moveToGroup(op, p, g)
+	s.leave()
+	return err.orNil()
+}
+
+func (s *state) moveToGroup(op string, p *Process, g *ProcessGroup) *Error {
+	if p.at == 0 {
 		return refuse(op, p.pid, syscall.ESRCH, reasonFreed)
 	}
 	old := p.group.Load()

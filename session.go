@@ -74,15 +74,23 @@ func (p *Process) CreateSession() (*Session, *ProcessGroup, error) {
 	v := &Session{}
 	g := &ProcessGroup{session: v}
 	s := p.table().enter()
-	defer s.leave()
-	if err := s.mayCall(op, p); err != nil {
+	err := s.createSession(op, p, v, g)
+	s.leave()
+	if err != nil {
 		return nil, nil, err
 	}
+	return v, g, nil
+}
+
+func (s *state) createSession(op string, p *Process, v *Session, g *ProcessGroup) *Error {
+	if err := s.mayCall(op, p); err != nil {
+		return err
+	}
 	if p.group.Load().session.sid == p.pid {
-		return nil, nil, refuse(op, p.pid, syscall.EPERM, "it leads session %d", p.pid)
+		return refuse(op, p.pid, syscall.EPERM, "it leads session %d", p.pid)
 	}
 	if s.groups.Get(uint32(p.pid)) != nil {
-		return nil, nil, refuse(op, p.pid, syscall.EPERM, "group %d exists", p.pid)
+		return refuse(op, p.pid, syscall.EPERM, "group %d exists", p.pid)
 	}
 	v.table = s.table
 	s.row(p).flags &^= flagTerminal // setsid: proc_clear_tty
@@ -93,7 +101,7 @@ func (p *Process) CreateSession() (*Session, *ProcessGroup, error) {
 	s.openSession(v, p.pid)
 	s.openGroup(g, p.pid, p.id)
 	s.move(p.at, g)
-	return v, g, nil
+	return nil
 }
 
 // Setsid is CreateSession in POSIX's words: it returns the session's number, the

@@ -75,16 +75,17 @@ func (b ThreadBuilder) Data(v any) ThreadBuilder {
 // made outside of the lock; O(1).
 func (b ThreadBuilder) Build() (*Thread, error) {
 	h := &Thread{process: b.process, data: b.data}
-	if err := b.build(h); err != nil {
+	s := b.process.table().enter()
+	err := b.build(s, h)
+	s.leave()
+	if err != nil {
 		return nil, err
 	}
 	return h, nil
 }
 
-func (b *ThreadBuilder) build(h *Thread) *Error {
+func (b *ThreadBuilder) build(s *state, h *Thread) *Error {
 	const op = "new thread"
-	s := b.process.table().enter()
-	defer s.leave()
 	r := s.row(b.process)
 	if r == nil {
 		return refuse(op, b.process.pid, syscall.ESRCH, reasonFreed)
@@ -217,21 +218,25 @@ func (r *row) leaderExited() bool {
 // ESRCH if it has exited; EPERM for the last thread of a table's init, which
 // could not end. O(its children). (_exit(2).)
 func (h *Thread) Exit(code int32) (last bool, err error) {
+	const op = "thread exit"
 	s := h.process.table().enter()
-	defer s.leave()
-	if h.exited.Load() {
-		return false, refuse("thread exit", h.TID(), syscall.ESRCH, "the thread has exited")
-	}
 	r := s.row(h.process)
-	if h.process == s.init && r.nthreads == 1 {
-		return false, refuse("thread exit", h.TID(), syscall.EPERM, "the last thread of the table's init can't exit")
+	var refused *Error
+	switch {
+	case h.exited.Load():
+		refused = refuse(op, h.TID(), syscall.ESRCH, "the thread has exited")
+	case h.process == s.init && r.nthreads == 1:
+		refused = refuse(op, h.TID(), syscall.EPERM, "the last thread of the table's init can't exit")
+	default:
+		if h.process.State() == Running {
+			h.process.code = code
+		}
+		s.stopThread(h.process.at, r, h)
+		s.settle()
+		last = r.nthreads == 0
 	}
-	if h.process.State() == Running {
-		h.process.code = code
-	}
-	s.stopThread(h.process.at, r, h)
-	s.settle()
-	return r.nthreads == 0, nil
+	s.leave()
+	return last, refused.orNil()
 }
 
 // Exec is execve(2) by h: all other threads end, h becomes the leader and goes by
