@@ -55,10 +55,3 @@ func TestAllocations(t *testing.T) {
 	}
 	ok(t, table.Check())
 }
-
-func done[T any](v T, err error) T {
-	if err != nil {
-		panic(err)
-	}
-	return v
-}
