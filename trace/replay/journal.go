@@ -18,6 +18,7 @@ import (
 type journalPlay struct {
 	rep     *Report
 	start   time.Time
+	command []string // what was run: the first process, until it is named itself
 	replica *axprocess.Replica
 	lives   map[uint64]*Life
 	parents map[uint64]uint64
@@ -32,7 +33,7 @@ func Journal(name string, r io.Reader, opt Options) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	j := &journalPlay{rep: newReport(name), start: in.Head.Start, lives: map[uint64]*Life{}, parents: map[uint64]uint64{}}
+	j := &journalPlay{rep: newReport(name), start: in.Head.Start, command: in.Head.Command, lives: map[uint64]*Life{}, parents: map[uint64]uint64{}}
 	j.rep.Timed = true
 	var end *journal.End
 	for {
@@ -180,6 +181,9 @@ func (j *journalPlay) born(id uint64, pid axprocess.PID, by uint64, pgid, sid ax
 	l := &Life{ID: id, PID: pid, PGID: pgid, SID: sid, Start: j.at, StartLine: j.line, Exit: -1}
 	if starter := j.lives[by]; starter != nil {
 		l.StartedBy, l.PPID, l.Args = by, starter.PID, starter.Args
+	}
+	if starter := j.lives[by]; starter != nil && starter.StartedBy == 0 && j.command != nil {
+		l.Args, j.command = j.command, nil // it may have ended before anybody could ask
 	}
 	j.lives[id] = l
 	j.rep.Lives = append(j.rep.Lives, l)
