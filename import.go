@@ -192,6 +192,12 @@ func (x *examination) group(rec *ProcessRecord) {
 		x.say(rec.PID, "group %d or session %d is not in 0…%d", rec.PGID, rec.SID, x.s.numbers.max-1)
 		return
 	}
+	if g := x.s.groups.Get(uint32(rec.PID)); rec.PID > 0 && g != nil && g.session.sid != rec.SID {
+		x.say(rec.PID, "it is in session %d, and group %d of session %d goes by its number", rec.SID, rec.PID, g.session.sid)
+	}
+	if v := x.s.sessions.Get(uint32(rec.PID)); rec.PID > 0 && v != nil && rec.SID != rec.PID {
+		x.say(rec.PID, "it is in session %d, and session %d goes by its number", rec.SID, rec.PID)
+	}
 	if rec.PGID == 0 && rec.SID != 0 {
 		x.say(rec.PID, "its group is outside and its session %d is not", rec.SID)
 	}

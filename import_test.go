@@ -188,3 +188,35 @@ func TestImportAgain(t *testing.T) {
 		t.Errorf("%d processes, %v", table.Len(), table.Check())
 	}
 }
+
+// TestImportOfATakenNumber: a process can't be entered by the number of a session or
+// group that lives on without its founder, unless it is in that session; then its
+// setsid is refused as the kernel refuses it.
+func TestImportOfATakenNumber(t *testing.T) {
+	table := NewTable()
+	init := must(table.NewInit(1).Build())
+	founder := must(init.Fork(5).Build())
+	must(founder.Setsid())
+	stays := must(founder.Fork(6).Build())
+	must(stays.CreateGroup())
+	if err := founder.Exit(); err != nil {
+		t.Fatal(err)
+	}
+	if err := founder.Free(); err != nil {
+		t.Fatal(err)
+	}
+	err := table.Import(0, []ProcessRecord{{PID: 5, PPID: 1, PGID: 1, SID: 1}})
+	var refused *ImportError
+	if !errors.As(err, &refused) || !strings.Contains(err.Error(), "session 5 goes by its number") {
+		t.Errorf("in another session: %v", err)
+	}
+	if err := table.Import(0, []ProcessRecord{{PID: 5, PPID: 1, PGID: 5, SID: 5}}); err != nil {
+		t.Errorf("in that session: %v", err)
+	}
+	if _, err := table.Process(5).Setsid(); !errors.Is(err, syscall.EPERM) {
+		t.Errorf("its setsid: %v", err)
+	}
+	if err := table.Check(); err != nil {
+		t.Error(err)
+	}
+}
