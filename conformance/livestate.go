@@ -74,7 +74,7 @@ func (l *Live) mayMove(a *liveActor, pid, pgid int) bool {
 		target = l.told(a, pid)
 	}
 	i := slices.IndexFunc(l.processes, func(p *liveProcess) bool { return p.name == target })
-	if i <= 0 || pgid == 0 {
+	if i <= 0 || pgid == 0 || l.processes[i].gone {
 		return true
 	}
 	space := l.processes[i].space()
