@@ -207,6 +207,7 @@ func (c *Cmd) Signal(sig syscall.Signal) error {
 
 // SignalBelow sends sig to each descendant but the command, one by one.
 func (c *Cmd) SignalBelow(sig syscall.Signal) {
+	c.keeper.sweep(c.follow, scanAll(), false)
 	for _, r := range c.keeper.living() {
 		if r.ID == 1 {
 			continue

@@ -73,6 +73,7 @@ func (t *tracer) start(k *keeper, l *launch) error {
 		pid, err := t.launch(l)
 		if err == nil {
 			k.first(pid)
+			t.resume(pid, 0)
 		}
 		result <- err
 		if err == nil {
@@ -145,9 +146,20 @@ func (t *tracer) seizeHeld(pid int) error {
 	if err := ptrace(unix.PTRACE_SEIZE, pid, 0, uintptr(t.options)); err != nil {
 		return fmt.Errorf("seize: %w", err)
 	}
-	// The stop ends, and with it the need to listen; the events that follow are
-	// answered in the loop.
-	return unix.Kill(pid, unix.SIGCONT)
+	// The group stop is shown, then its end, before anybody else is told of stops.
+	if err := awaitStop(pid); err != nil {
+		return err
+	}
+	if err := ptrace(unix.PTRACE_LISTEN, pid, 0, 0); err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	if err := unix.Kill(pid, unix.SIGCONT); err != nil {
+		return err
+	}
+	if err := awaitStop(pid); err != nil {
+		return err
+	}
+	return nil
 }
 
 func awaitStop(pid int) error {

@@ -27,6 +27,9 @@ func (c *Cmd) report(partial bool) *Report {
 	all := c.keeper.copies(nil)
 	r := &Report{Command: c.Args, Follow: c.Following(), Start: c.began, End: c.keeper.now(), Cause: all[0].Cause, Code: all[0].Code,
 		Complete: c.follow.complete(), Lost: c.follow.lost(), Partial: partial, Processes: all}
+	if c.NoArgs {
+		r.Command = c.Args[:1]
+	}
 	for i := range all {
 		r.Complete = r.Complete && all[i].Unseen == ""
 	}
