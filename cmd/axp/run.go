@@ -55,7 +55,7 @@ there is no such command; 126: it can't be executed; 124: --timeout ended it;
 	}
 	f := c.Flags()
 	f.SetInterspersed(false)
-	f.StringVar(&o.follow, "follow", "auto", "how to follow: auto, ptrace or proc")
+	f.StringVar(&o.follow, "follow", "auto", "how to follow: auto, ptrace, ebpf or proc")
 	f.StringVar(&o.leaks, "leaks", "kill", "what to do with what is left: kill, report or wait")
 	f.DurationVar(&o.grace, "grace", 5*time.Second, "time between SIGTERM and SIGKILL")
 	f.StringArrayVar(&o.keep, "keep", nil, "regular expression of commands that may stay, with their descendants")

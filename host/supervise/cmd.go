@@ -145,7 +145,6 @@ func (c *Cmd) Start() error {
 	if c.DieAlong {
 		l.attr.Sys.Pdeathsig = syscall.SIGKILL
 	}
-	c.began = k.now()
 	if err := c.launch(l); err != nil {
 		for _, copying := range c.copies {
 			copying.abandon()
@@ -167,6 +166,7 @@ func (c *Cmd) launch(l *launch) error {
 		if err == nil {
 			c.follow = f
 			c.pid = int(c.keeper.all[0].PID)
+			c.began = c.keeper.all[0].Start
 			return nil
 		}
 		if !errors.As(err, &unfollowable) {
@@ -181,6 +181,8 @@ func (c *Cmd) Following() Follow {
 	switch c.follow.(type) {
 	case *tracer:
 		return Ptrace
+	case *bpf:
+		return EBPF
 	case *looker:
 		return Proc
 	}

@@ -14,10 +14,11 @@ type Follow uint8
 const (
 	Auto   Follow = iota // ptrace where it can be had, else /proc
 	Ptrace               // tracing: no privilege, but no debugger and no set-user-id below
+	EBPF                 // programs in the kernel: needs root, and the first pid namespace
 	Proc                 // subreaping and looks at /proc: misses what lives shortly
 )
 
-var followNames = [...]string{"auto", "ptrace", "proc"}
+var followNames = [...]string{"auto", "ptrace", "ebpf", "proc"}
 
 // String returns the way's name, as ParseFollow takes it.
 func (f Follow) String() string {
@@ -34,7 +35,7 @@ func ParseFollow(name string) (Follow, error) {
 			return Follow(f), nil
 		}
 	}
-	return 0, fmt.Errorf("%q is no way to follow: auto, ptrace, proc", name)
+	return 0, fmt.Errorf("%q is no way to follow: auto, ptrace, ebpf, proc", name)
 }
 
 // follower is one way to follow.
@@ -79,6 +80,8 @@ func followers(f Follow) []follower {
 	switch f {
 	case Ptrace:
 		return []follower{&tracer{}}
+	case EBPF:
+		return []follower{&bpf{}}
 	case Proc:
 		return []follower{&looker{}}
 	}

@@ -86,7 +86,6 @@ type birth struct {
 	forker int // who forked it; 0: not known
 	parent int // its parent; 0: the forker
 	at     time.Time
-	vfork  bool
 	guess  bool   // whoever is its parent is taken for its forker
 	unseen string // why it was not seen being born, or ""
 	stat   *stat  // as it is now, if that was read
@@ -127,7 +126,7 @@ func (k *keeper) enter(b birth) *record {
 	}
 	k.all = append(k.all, r)
 	k.live[b.pid] = r
-	k.fork(r, parent, b.vfork)
+	k.fork(r, parent)
 	if b.stat != nil {
 		k.apply(r, b.stat)
 	}
@@ -139,15 +138,14 @@ func (k *keeper) startedBy(r, starter *record) {
 	r.starter, r.StartedBy = starter, starter.ID
 }
 
-// fork enters a record into the table, as a child of parent.
-func (k *keeper) fork(r *record, parent *axprocess.Process, vfork bool) {
+// fork enters a record into the table, as a child of parent. That a vfork child
+// holds its forker is not entered: its release is not an event, and the forker may
+// be told to fork again before its child's exec is told.
+func (k *keeper) fork(r *record, parent *axprocess.Process) {
 	if parent == nil || parent.State() != axprocess.Running {
 		parent = k.self // it has ended meanwhile, and we are the reaper of its orphans
 	}
 	b := parent.Fork(r.PID).Data(r).Leader(nil)
-	if vfork {
-		b = b.Vfork()
-	}
 	p, err := b.Build()
 	if errors.Is(err, syscall.EEXIST) {
 		k.makeRoom(r.PID)
@@ -410,12 +408,13 @@ func (k *keeper) reparented(c, from *axprocess.Process, at time.Time) {
 	r.Reparented = append(r.Reparented, Reparenting{At: at, From: from.PID(), To: to.PID(), Why: why})
 }
 
-// reaped notes that by has waited for pid, as was seen.
-func (k *keeper) reaped(pid int, by axprocess.PID, at time.Time) {
+// gone notes that a process that had this start was reaped by whoever was its
+// parent, before at.
+func (k *keeper) gone(pid int, start uint64, at time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if r := k.live[pid]; r != nil && r.isDead() {
-		k.freed(r, by, at, false)
+	if r := k.live[pid]; r != nil && r.isDead() && r.start == start && !k.toReap[r] {
+		k.freed(r, r.PPID, at, true)
 	}
 }
 

@@ -117,13 +117,7 @@ func (t *tracer) launch(l *launch) (int, error) {
 		return 0, err
 	}
 	if err := t.seizeHeld(pid); err != nil {
-		_ = unix.Kill(pid, unix.SIGKILL) // our own child, which nobody has reaped
-		var ws unix.WaitStatus
-		for {
-			if n, err := unix.Wait4(pid, &ws, unix.WALL, nil); err != unix.EINTR && (err != nil || n == pid && (ws.Exited() || ws.Signaled())) {
-				break
-			}
-		}
+		killHeld(pid)
 		return 0, &errUnfollowable{Ptrace, err}
 	}
 	t.tracees[pid] = pid
@@ -160,6 +154,17 @@ func (t *tracer) seizeHeld(pid int) error {
 		return err
 	}
 	return nil
+}
+
+// killHeld ends a child that was started, and can't be followed.
+func killHeld(pid int) {
+	_ = unix.Kill(pid, unix.SIGKILL) // our own child, which nobody has reaped
+	var ws unix.WaitStatus
+	for {
+		if n, err := unix.Wait4(pid, &ws, unix.WALL, nil); err != unix.EINTR && (err != nil || n == pid && (ws.Exited() || ws.Signaled())) {
+			return
+		}
+	}
 }
 
 func awaitStop(pid int) error {
@@ -229,12 +234,12 @@ const (
 
 // Where siginfo_t has the process and the status of a SIGCHLD, on 64-bit machines.
 const (
-	atPID    = 16
-	atStatus = 24
+	atSiPID    = 16
+	atSiStatus = 24
 )
 
-func siPID(info *unix.Siginfo) int    { return siField(info, atPID) }
-func siStatus(info *unix.Siginfo) int { return siField(info, atStatus) }
+func siPID(info *unix.Siginfo) int    { return siField(info, atSiPID) }
+func siStatus(info *unix.Siginfo) int { return siField(info, atSiStatus) }
 
 func siField(info *unix.Siginfo, at uintptr) int {
 	return int(*(*int32)(unsafe.Add(unsafe.Pointer(info), at)))
@@ -335,7 +340,7 @@ func (t *tracer) forked(tid, event int, at time.Time) {
 		}
 	}
 	if tgid == child {
-		t.enter(birth{pid: child, forker: pid, at: at, vfork: event == unix.PTRACE_EVENT_VFORK})
+		t.enter(birth{pid: child, forker: pid, at: at})
 	} else {
 		t.k.threadBorn(pid, child, at)
 	}

@@ -31,6 +31,7 @@ func TestMain(m *testing.M) {
 func play(role string, args ...string) *Cmd {
 	c := Command("/proc/self/exe", args...)
 	c.Env = append(os.Environ(), "SUPERVISE_ROLE="+role)
+	c.Alone = true
 	return c
 }
 
@@ -38,7 +39,7 @@ func play(role string, args ...string) *Cmd {
 func ways(t *testing.T) []Follow {
 	t.Helper()
 	var can []Follow
-	for _, f := range []Follow{Ptrace, Proc} {
+	for _, f := range []Follow{Ptrace, EBPF, Proc} {
 		c := Command("true")
 		c.Follow = f
 		if err := c.Start(); err != nil {
@@ -129,7 +130,10 @@ func TestDescendants(t *testing.T) {
 					t.Errorf("left: %+v", p)
 				}
 				if rep.Complete != (f != Proc) {
-					t.Errorf("complete: %v; %+v", rep.Complete, rep)
+					for _, p := range rep.Processes {
+						t.Logf("%d %s: %s %+v", p.PID, p.Comm, p.Unseen, p)
+					}
+					t.Errorf("complete: %v", rep.Complete)
 				}
 			})
 		}

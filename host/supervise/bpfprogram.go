@@ -1,0 +1,327 @@
+package supervise
+
+import (
+	"fmt"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/btf"
+	"github.com/cilium/ebpf/link"
+	"github.com/cilium/ebpf/ringbuf"
+	"github.com/cilium/ebpf/rlimit"
+)
+
+// This file is about the programs in the kernel and what they write.
+//
+// Invariant: they only read; what they write are our own maps.
+
+// An event: what each has, then an exec's arguments.
+const (
+	atKind   = 0  // u32
+	atTGID   = 4  // u32: the process
+	atTID    = 8  // u32: the thread
+	atParent = 12 // u32: its parent
+	atWhen   = 16 // u64: nanoseconds since boot
+	atStart  = 24 // u64: likewise, when it was started
+	atPGID   = 32 // u32
+	atSID    = 36 // u32
+	atCode   = 40 // u32: a wait status; the former number of the thread that execs
+	atExtra  = 44 // u32: who forked it; whether it is the last thread; the length of the arguments
+	atComm   = 48
+	commLen  = 16
+	headLen  = 64
+	argsLen  = 512
+)
+
+// The kinds.
+const (
+	eventFork = iota + 1
+	eventExec
+	eventExit
+	eventFreed
+)
+
+const (
+	ringLen     = 8 << 20
+	maxFollowed = 1 << 20
+	pgidIndex   = 2 // PIDTYPE_PGID
+	sidIndex    = 3 // PIDTYPE_SID
+	pointerLen  = 8
+)
+
+// offsets are where fields are, in bytes.
+type offsets struct {
+	pid, tgid, parent, start, signal, exitCode, mm int16 // of task_struct
+	pids, groupCode                                int16 // of signal_struct
+	numbers                                        int16 // of struct pid: the number in the first namespace
+	argStart, argEnd                               int16 // of mm_struct
+}
+
+func findOffsets() (o offsets, err error) {
+	kernel, err := btf.LoadKernelSpec()
+	if err != nil {
+		return o, err
+	}
+	for _, f := range []struct {
+		of, name string
+		to       *int16
+	}{
+		{"task_struct", "pid", &o.pid}, {"task_struct", "tgid", &o.tgid}, {"task_struct", "real_parent", &o.parent},
+		{"task_struct", "start_boottime", &o.start}, {"task_struct", "signal", &o.signal}, {"task_struct", "exit_code", &o.exitCode},
+		{"task_struct", "mm", &o.mm}, {"signal_struct", "pids", &o.pids}, {"signal_struct", "group_exit_code", &o.groupCode},
+		{"pid", "numbers", &o.numbers}, {"mm_struct", "arg_start", &o.argStart}, {"mm_struct", "arg_end", &o.argEnd},
+	} {
+		var s *btf.Struct
+		if err := kernel.TypeByName(f.of, &s); err != nil {
+			return o, err
+		}
+		bits, found := member(s, f.name)
+		if !found {
+			return o, fmt.Errorf("struct %s has no field %s", f.of, f.name)
+		}
+		*f.to = int16(bits / 8)
+	}
+	return o, nil
+}
+
+// member finds a field of a struct, also in its unnamed parts.
+func member(of btf.Type, name string) (btf.Bits, bool) {
+	var members []btf.Member
+	switch t := btf.UnderlyingType(of).(type) {
+	case *btf.Struct:
+		members = t.Members
+	case *btf.Union:
+		members = t.Members
+	}
+	for _, m := range members {
+		if m.Name == name {
+			return m.Offset, true
+		}
+		if m.Name == "" {
+			if at, found := member(m.Type, name); found {
+				return m.Offset + at, true
+			}
+		}
+	}
+	return 0, false
+}
+
+// load makes the maps and attaches the programs.
+func (b *bpf) load() error {
+	_ = rlimit.RemoveMemlock() // needed before Linux 5.11 only
+	o, err := findOffsets()
+	if err != nil {
+		return err
+	}
+	if err := b.makeMaps(); err != nil {
+		return err
+	}
+	for _, p := range []struct {
+		at     ebpf.AttachType
+		to     string
+		instrs asm.Instructions
+	}{
+		{ebpf.AttachTraceRawTp, "sched_process_fork", b.onFork(o)},
+		{ebpf.AttachTraceRawTp, "sched_process_exec", b.onExec(o)},
+		{ebpf.AttachTraceRawTp, "sched_process_exit", b.onExit(o)},
+		{ebpf.AttachTraceRawTp, "sched_process_free", b.onFreed(o)},
+	} {
+		program, err := ebpf.NewProgram(&ebpf.ProgramSpec{Type: ebpf.Tracing, AttachType: p.at, AttachTo: p.to, License: "GPL", Instructions: p.instrs})
+		if err == nil {
+			b.programs = append(b.programs, program)
+			var l link.Link
+			if l, err = link.AttachTracing(link.TracingOptions{Program: program}); err == nil {
+				b.links = append(b.links, l)
+			}
+		}
+		if err != nil {
+			b.detach()
+			return fmt.Errorf("%s: %w", p.to, err)
+		}
+	}
+	if b.reader, err = ringbuf.NewReader(b.events); err != nil {
+		b.detach()
+	}
+	return err
+}
+
+func (b *bpf) makeMaps() (err error) {
+	if b.followed, err = ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.Hash, KeySize: 4, ValueSize: 8, MaxEntries: maxFollowed, Flags: 1}); err != nil { // BPF_F_NO_PREALLOC
+		return err
+	}
+	if b.events, err = ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.RingBuf, MaxEntries: ringLen}); err != nil {
+		return err
+	}
+	b.dropped, err = ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 1})
+	return err
+}
+
+// In all programs: R6 the context, R7 the task whose process decides, R8 the task
+// that is told of, R9 the event.
+
+// ifFollowed goes to the end unless the process of R7 is followed.
+func (b *bpf) ifFollowed(o offsets) asm.Instructions {
+	return asm.Instructions{
+		asm.LoadMem(asm.R2, asm.R7, o.tgid, asm.Word),
+		asm.StoreMem(asm.R10, -4, asm.R2, asm.Word),
+		asm.LoadMapPtr(asm.R1, b.followed.FD()),
+		asm.Mov.Reg(asm.R2, asm.R10),
+		asm.Add.Imm(asm.R2, -4),
+		asm.FnMapLookupElem.Call(),
+		asm.JEq.Imm(asm.R0, 0, "end"),
+	}
+}
+
+// fill reserves an event and writes what each has.
+func (b *bpf) fill(o offsets, kind int32, size int32) asm.Instructions {
+	return asm.Instructions{
+		asm.LoadMapPtr(asm.R1, b.events.FD()),
+		asm.Mov.Imm(asm.R2, size),
+		asm.Mov.Imm(asm.R3, 0),
+		asm.FnRingbufReserve.Call(),
+		asm.JEq.Imm(asm.R0, 0, "lost"),
+		asm.Mov.Reg(asm.R9, asm.R0),
+		asm.StoreImm(asm.R9, atKind, int64(kind), asm.Word),
+		asm.LoadMem(asm.R1, asm.R8, o.tgid, asm.Word),
+		asm.StoreMem(asm.R9, atTGID, asm.R1, asm.Word),
+		asm.LoadMem(asm.R1, asm.R8, o.pid, asm.Word),
+		asm.StoreMem(asm.R9, atTID, asm.R1, asm.Word),
+		asm.LoadMem(asm.R1, asm.R8, o.parent, asm.DWord),
+		asm.LoadMem(asm.R1, asm.R1, o.tgid, asm.Word),
+		asm.StoreMem(asm.R9, atParent, asm.R1, asm.Word),
+		asm.LoadMem(asm.R1, asm.R8, o.start, asm.DWord),
+		asm.StoreMem(asm.R9, atStart, asm.R1, asm.DWord),
+		asm.FnKtimeGetBootNs.Call(),
+		asm.StoreMem(asm.R9, atWhen, asm.R0, asm.DWord),
+	}
+}
+
+// group writes the group and session, which a task has until it is reaped.
+func (o offsets) group() asm.Instructions {
+	return asm.Instructions{
+		asm.LoadMem(asm.R2, asm.R8, o.signal, asm.DWord),
+		asm.LoadMem(asm.R3, asm.R2, o.pids+pgidIndex*pointerLen, asm.DWord),
+		asm.LoadMem(asm.R3, asm.R3, o.numbers, asm.Word),
+		asm.StoreMem(asm.R9, atPGID, asm.R3, asm.Word),
+		asm.LoadMem(asm.R3, asm.R2, o.pids+sidIndex*pointerLen, asm.DWord),
+		asm.LoadMem(asm.R3, asm.R3, o.numbers, asm.Word),
+		asm.StoreMem(asm.R9, atSID, asm.R3, asm.Word),
+	}
+}
+
+// submit hands the event over and ends the program; without room for one that is
+// counted.
+func (b *bpf) submit() asm.Instructions {
+	return asm.Instructions{
+		asm.Mov.Reg(asm.R1, asm.R9),
+		asm.Mov.Imm(asm.R2, 0),
+		asm.FnRingbufSubmit.Call(),
+		asm.Ja.Label("end"),
+		asm.StoreImm(asm.R10, -8, 0, asm.Word).WithSymbol("lost"),
+		asm.LoadMapPtr(asm.R1, b.dropped.FD()),
+		asm.Mov.Reg(asm.R2, asm.R10),
+		asm.Add.Imm(asm.R2, -8),
+		asm.FnMapLookupElem.Call(),
+		asm.JEq.Imm(asm.R0, 0, "end"),
+		asm.Mov.Imm(asm.R1, 1),
+		asm.StoreXAdd(asm.R0, asm.R1, asm.DWord),
+		asm.Mov.Imm(asm.R0, 0).WithSymbol("end"),
+		asm.Return(),
+	}
+}
+
+func program(parts ...asm.Instructions) asm.Instructions {
+	var all asm.Instructions
+	for _, part := range parts {
+		all = append(all, part...)
+	}
+	return all
+}
+
+func (b *bpf) onFork(o offsets) asm.Instructions {
+	return program(asm.Instructions{
+		asm.Mov.Reg(asm.R6, asm.R1),
+		asm.LoadMem(asm.R7, asm.R6, 0, asm.DWord),
+		asm.LoadMem(asm.R8, asm.R6, 8, asm.DWord),
+	}, b.ifFollowed(o), asm.Instructions{
+		// A new process is followed, before it runs; a thread's process is already.
+		asm.LoadMem(asm.R2, asm.R8, o.tgid, asm.Word),
+		asm.StoreMem(asm.R10, -4, asm.R2, asm.Word),
+		asm.LoadMem(asm.R2, asm.R8, o.start, asm.DWord),
+		asm.StoreMem(asm.R10, -16, asm.R2, asm.DWord),
+		asm.LoadMapPtr(asm.R1, b.followed.FD()),
+		asm.Mov.Reg(asm.R2, asm.R10),
+		asm.Add.Imm(asm.R2, -4),
+		asm.Mov.Reg(asm.R3, asm.R10),
+		asm.Add.Imm(asm.R3, -16),
+		asm.Mov.Imm(asm.R4, 0),
+		asm.FnMapUpdateElem.Call(),
+	}, b.fill(o, eventFork, headLen), o.group(), asm.Instructions{
+		asm.LoadMem(asm.R1, asm.R7, o.tgid, asm.Word),
+		asm.StoreMem(asm.R9, atExtra, asm.R1, asm.Word),
+	}, b.submit())
+}
+
+func (b *bpf) onExec(o offsets) asm.Instructions {
+	return program(asm.Instructions{
+		asm.Mov.Reg(asm.R6, asm.R1),
+		asm.LoadMem(asm.R7, asm.R6, 0, asm.DWord),
+		asm.Mov.Reg(asm.R8, asm.R7),
+	}, b.ifFollowed(o), b.fill(o, eventExec, headLen+argsLen), o.group(), asm.Instructions{
+		asm.LoadMem(asm.R1, asm.R6, 8, asm.DWord),
+		asm.StoreMem(asm.R9, atCode, asm.R1, asm.Word),
+		asm.Mov.Reg(asm.R1, asm.R9),
+		asm.Add.Imm(asm.R1, atComm),
+		asm.Mov.Imm(asm.R2, commLen),
+		asm.FnGetCurrentComm.Call(),
+		asm.LoadMem(asm.R1, asm.R7, o.mm, asm.DWord),
+		asm.LoadMem(asm.R3, asm.R1, o.argStart, asm.DWord),
+		asm.LoadMem(asm.R2, asm.R1, o.argEnd, asm.DWord),
+		asm.Sub.Reg(asm.R2, asm.R3),
+		asm.StoreMem(asm.R9, atExtra, asm.R2, asm.Word),
+		// What is behind the arguments is the environment: it is cut off later.
+		asm.Mov.Reg(asm.R1, asm.R9),
+		asm.Add.Imm(asm.R1, headLen),
+		asm.Mov.Imm(asm.R2, argsLen),
+		asm.FnProbeReadUser.Call(),
+	}, b.submit())
+}
+
+func (b *bpf) onExit(o offsets) asm.Instructions {
+	return program(asm.Instructions{
+		asm.Mov.Reg(asm.R6, asm.R1),
+		asm.LoadMem(asm.R7, asm.R6, 0, asm.DWord),
+		asm.Mov.Reg(asm.R8, asm.R7),
+	}, b.ifFollowed(o), b.fill(o, eventExit, headLen), o.group(), asm.Instructions{
+		asm.LoadMem(asm.R1, asm.R7, o.exitCode, asm.Word),
+		asm.LoadMem(asm.R2, asm.R6, 8, asm.DWord),
+		asm.And.Imm(asm.R2, 1),
+		asm.StoreMem(asm.R9, atExtra, asm.R2, asm.Word),
+		asm.JEq.Imm(asm.R2, 0, "coded"),
+		// The last thread has set it (kernel: synchronize_group_exit).
+		asm.LoadMem(asm.R2, asm.R7, o.signal, asm.DWord),
+		asm.LoadMem(asm.R1, asm.R2, o.groupCode, asm.Word),
+		asm.StoreMem(asm.R9, atCode, asm.R1, asm.Word).WithSymbol("coded"),
+	}, b.submit())
+}
+
+// onFreed comes a moment after somebody has reaped the task, when its number may be
+// another's already: the start time tells.
+func (b *bpf) onFreed(o offsets) asm.Instructions {
+	return program(asm.Instructions{
+		asm.Mov.Reg(asm.R6, asm.R1),
+		asm.LoadMem(asm.R7, asm.R6, 0, asm.DWord),
+		asm.Mov.Reg(asm.R8, asm.R7),
+		asm.LoadMem(asm.R1, asm.R7, o.pid, asm.Word),
+		asm.LoadMem(asm.R2, asm.R7, o.tgid, asm.Word),
+		asm.JNE.Reg(asm.R1, asm.R2, "end"),
+	}, b.ifFollowed(o), asm.Instructions{
+		asm.LoadMem(asm.R1, asm.R0, 0, asm.DWord),
+		asm.LoadMem(asm.R2, asm.R7, o.start, asm.DWord),
+		asm.JNE.Reg(asm.R1, asm.R2, "end"),
+		asm.LoadMapPtr(asm.R1, b.followed.FD()),
+		asm.Mov.Reg(asm.R2, asm.R10),
+		asm.Add.Imm(asm.R2, -4),
+		asm.FnMapDeleteElem.Call(),
+	}, b.fill(o, eventFreed, headLen), b.submit())
+}
