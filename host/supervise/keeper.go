@@ -473,7 +473,7 @@ func (k *keeper) settleOne(r *record) {
 			r.Cause, r.Code = outcome(ws)
 		}
 		k.freed(r, k.self.PID(), at, false)
-	case err == unix.ECHILD && (r.isDead() || k.isGone(r)):
+	case err == unix.ECHILD && k.isGone(r): // else it will be ours: its parent is on its way out
 		if !r.isDead() {
 			k.end(r, 0, 0, at)
 		}
