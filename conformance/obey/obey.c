@@ -421,13 +421,9 @@ static void end_children(void)
  * orphaned below. */
 __attribute__((noreturn)) static void keep(void)
 {
-	const int quiet[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGCHLD };
 	struct timespec pause = { .tv_nsec = 1000000 };
 	char c;
 	ssize_t n;
-	for (unsigned i = 0; i < sizeof quiet / sizeof *quiet; i++)
-		signal(quiet[i], i == 4 ? SIG_DFL : SIG_IGN);
-	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	while ((n = read(0, &c, 1)) > 0 || (n < 0 && errno == EINTR))
 		;
 	for (;;) {
@@ -458,6 +454,14 @@ int main(int argc, char **argv)
 		obey(fd);
 	}
 	if (!inside) {
+		/* Before there is anybody to keep: what ends the driver's group must not
+		 * end the keeper. The world's first process begins afresh below. */
+		const int quiet[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM };
+		for (unsigned i = 0; i < sizeof quiet / sizeof *quiet; i++)
+			signal(quiet[i], SIG_IGN);
+		signal(SIGCHLD, SIG_DFL);
+		setsid();
+		prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 		long child = fork();
 		if (child < 0)
 			return 3;
