@@ -209,5 +209,3 @@ func TestHammer(t *testing.T) {
 	done.Wait()
 	checked(t, table)
 }
-
-func runtimeKeep(any) {}

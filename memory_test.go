@@ -15,7 +15,7 @@ import (
 // the collector frees small pointer-free objects in batches.
 type payload struct {
 	self *payload
-	room [64]byte
+	Room [64]byte
 }
 
 func newPayload() *payload {

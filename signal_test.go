@@ -411,7 +411,7 @@ func TestChildSignal(t *testing.T) {
 	_, err := x.p.Setsid()
 	x.ok(err)
 	x.ok(x.p.SetDisposition(SIGCHLD, Handle, 0))
-	child := x.build(x.p.Fork(101))
+	x.build(x.p.Fork(101))
 	next := func(want SigInfo) {
 		t.Helper()
 		d, ok := x.p.BeginHandler()
@@ -431,7 +431,7 @@ func TestChildSignal(t *testing.T) {
 	next(SigInfo{Signal: SIGCHLD, Code: CLD_KILLED, PID: 102, Status: int32(SIGTERM)})
 
 	x.ok(x.p.SetDisposition(SIGCHLD, Handle, NoChildStop|NoChildWait))
-	child = x.build(x.p.Fork(103))
+	child := x.build(x.p.Fork(103))
 	x.kill(103, SIGSTOP)
 	x.kill(103, SIGCONT)
 	if x.p.TakeSignal() != 0 {
@@ -864,8 +864,7 @@ func TestRetargetToWaiter(t *testing.T) {
 
 func TestPermission(t *testing.T) {
 	var asked []PID
-	var x *ring
-	x = newRing(t, WithPermission(func(from, to *Process, sig Signal) bool {
+	x := newRing(t, WithPermission(func(from, to *Process, sig Signal) bool {
 		asked = append(asked, to.PID())
 		return to.PID()%2 == 1
 	}))

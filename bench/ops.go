@@ -35,10 +35,12 @@ func timed(f func(n int)) Op {
 // Yardstick is an uncontended lock and unlock.
 func Yardstick() Op {
 	var mu sync.Mutex
+	var locked int // a field under the lock, as there always is one
 	return timed(func(n int) {
 		for range n {
 			mu.Lock()
-			mu.Unlock() //nolint:staticcheck // the pair is what is measured
+			locked++
+			mu.Unlock()
 		}
 	})
 }
@@ -127,7 +129,7 @@ func Rows() []Row {
 			p := must(w.init.Fork(axprocess.NextPID).Build())
 			return timed(func(n int) {
 				for range n {
-					kept = p.Parent()
+					Kept = p.Parent()
 				}
 			})
 		}, Theirs: func(w *oldWorld) Op {
@@ -144,7 +146,7 @@ func Rows() []Row {
 			p := must(w.init.Fork(axprocess.NextPID).Build())
 			return timed(func(n int) {
 				for range n {
-					keptGroup = p.Group()
+					KeptGroup = p.Group()
 				}
 			})
 		}, Theirs: func(w *oldWorld) Op {
@@ -161,10 +163,10 @@ func Rows() []Row {
 	}
 }
 
-// kept and keptGroup keep the compiler from leaving out what is measured.
+// Kept and KeptGroup keep the compiler from leaving out what is measured.
 var (
-	kept      *axprocess.Process
-	keptGroup *axprocess.ProcessGroup
+	Kept      *axprocess.Process
+	KeptGroup *axprocess.ProcessGroup
 )
 
 func moveRow() Row {
@@ -266,7 +268,7 @@ func lookUpRow() Row {
 		pid := must(w.init.Fork(axprocess.NextPID).Build()).PID()
 		return timed(func(n int) {
 			for range n {
-				kept = w.table.Process(pid)
+				Kept = w.table.Process(pid)
 			}
 		})
 	}}
@@ -283,7 +285,7 @@ func randomLookUpRow() Row {
 		}
 		return timed(func(n int) {
 			for i := range n {
-				kept = w.table.Process(pids[i&(1<<16-1)])
+				Kept = w.table.Process(pids[i&(1<<16-1)])
 			}
 		})
 	}}
@@ -297,7 +299,7 @@ func childrenRow() Row {
 		}
 		return timed(func(n int) {
 			for range n {
-				kept = p.Children()[0]
+				Kept = p.Children()[0]
 			}
 		})
 	}, Theirs: func(w *oldWorld) Op {

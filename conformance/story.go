@@ -108,9 +108,6 @@ var verbs = map[string][2]int{
 // theTerminal is the actor that is no thread.
 const theTerminal = "terminal"
 
-// births are the verbs that make an actor, named by the first argument.
-var births = []string{"fork", "clone"}
-
 // Parse reads one story. Empty lines and lines that start with # are left out.
 func Parse(name, text string) (Story, error) {
 	s := Story{Name: name}

@@ -80,7 +80,7 @@ type threadGroup struct {
 type Process struct {
 	pid    int
 	zombie atomic.Bool
-	data   any
+	Data   any
 
 	tgMu sync.Mutex
 	tg   threadGroup
@@ -101,7 +101,7 @@ type Process struct {
 type Thread struct {
 	tid     int
 	process *Process
-	data    any
+	Data    any
 }
 
 func newGroup(pgid int, s *Session) *ProcessGroup {

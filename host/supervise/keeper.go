@@ -241,13 +241,6 @@ func (k *keeper) regroup(r *record, pgid, sid int) {
 	}
 }
 
-// look reads the stat line of a record that is known to be unreaped.
-func (k *keeper) look(r *record) {
-	if st, ok := readStat(int(r.PID)); ok {
-		k.apply(r, &st)
-	}
-}
-
 // first enters the command itself, which has just been executed.
 func (k *keeper) first(pid int) {
 	st, _ := readStat(pid)

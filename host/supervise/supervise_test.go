@@ -82,16 +82,6 @@ func wait(t *testing.T, c *Cmd) *Report {
 	return rep
 }
 
-// until waits for a condition, for a minute at most.
-func until(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !is(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("after a minute still not: %s", what)
-		}
-	}
-}
-
 // exists says whether a process is alive.
 func exists(p *Process) bool {
 	st, ok := readStat(int(p.PID))
