@@ -386,16 +386,17 @@ func (r registered) Done() <-chan struct{} {
 // block runs a call that is known to block, and returns once it does.
 func (t *Table) block(a *tableActor, call func(context.Context) string) {
 	ctx, cancel := context.WithCancel(context.Background())
-	a.waiting, a.cancel = make(chan string, 1), cancel
+	result := make(chan string, 1)
+	a.waiting, a.cancel = result, cancel
 	begun := make(chan struct{}, 8)
 	go func() {
-		a.waiting <- call(registered{ctx, func() {
+		result <- call(registered{ctx, func() {
 			select {
 			case begun <- struct{}{}:
 			default:
 			}
 		}})
-		close(a.waiting)
+		close(result)
 	}()
 	<-begun
 }

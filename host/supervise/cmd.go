@@ -165,8 +165,10 @@ func (c *Cmd) launch(l *launch) error {
 		var unfollowable *errUnfollowable
 		if err == nil {
 			c.follow = f
-			c.pid = int(c.keeper.all[0].PID)
-			c.began = c.keeper.all[0].Start
+			r := c.keeper.root()
+			c.keeper.mu.Lock()
+			c.pid, c.began = int(r.PID), r.Start
+			c.keeper.mu.Unlock()
 			return nil
 		}
 		if !errors.As(err, &unfollowable) {
@@ -201,10 +203,7 @@ func (c *Cmd) Descendants() []Process {
 
 // Signal sends sig to the command. ESRCH once it has ended.
 func (c *Cmd) Signal(sig syscall.Signal) error {
-	c.keeper.mu.Lock()
-	r := c.keeper.all[0]
-	c.keeper.mu.Unlock()
-	return c.keeper.send(r, sig)
+	return c.keeper.send(c.keeper.root(), sig)
 }
 
 // SignalBelow sends sig to each descendant but the command, one by one.
@@ -244,7 +243,7 @@ func (c *Cmd) Wait() (*Report, error) {
 		return nil, errors.New("supervise: not started")
 	}
 	k := c.keeper
-	first := k.all[0]
+	first := k.root()
 	ended := k.await(func() bool { k.mu.Lock(); defer k.mu.Unlock(); return first.isDead() }, c.end, nil)
 	e := &ending{Cmd: c}
 	k.sweep(c.follow, scanAll(), false)

@@ -241,6 +241,13 @@ func (k *keeper) regroup(r *record, pgid, sid int) {
 	}
 }
 
+// root returns the record of what Start started.
+func (k *keeper) root() *record {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.all[0]
+}
+
 // first enters the command itself, which has just been executed.
 func (k *keeper) first(pid int) {
 	st, _ := readStat(pid)
