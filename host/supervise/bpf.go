@@ -138,6 +138,8 @@ func (b *bpf) children() {
 	ended := make(chan os.Signal, 1)
 	signal.Notify(ended, syscall.SIGCHLD)
 	defer signal.Stop(ended)
+	b.k.firstStops() // what came before the signal could be heard
+	b.k.settle()
 	for {
 		select {
 		case <-ended:

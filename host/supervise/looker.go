@@ -56,6 +56,7 @@ func (l *looker) loop() {
 	ended := make(chan os.Signal, 1)
 	signal.Notify(ended, syscall.SIGCHLD)
 	defer signal.Stop(ended)
+	l.k.firstStops() // what came before the signal could be heard
 	pause := time.NewTimer(lookEvery)
 	defer pause.Stop()
 	for {
@@ -70,6 +71,7 @@ func (l *looker) loop() {
 		}
 		began := time.Now()
 		l.k.sweep(l, scanBelow(), false)
+		l.k.firstStops()
 		pause.Reset(max(lookEvery, lookShare*time.Since(began)))
 	}
 }
