@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"axprocess"
+	"axprocess/host/internal/kerneltype"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -149,7 +150,7 @@ func taskFields() (f fields, err error) {
 		}
 	}
 	at := func(of *btf.Struct, name string) (bits uint32) {
-		m, found := member(of, name)
+		m, found := kerneltype.Member(of, name)
 		if !found && err == nil {
 			err = fmt.Errorf("struct %s has no field %s", of.Name, name)
 		}
@@ -168,28 +169,6 @@ func taskFields() (f fields, err error) {
 // actionLen is the size of the kernel's k_sigaction on 64-bit machines: handler,
 // flags, restorer, mask.
 const actionLen = 32
-
-// member finds a field of a struct, also in its unnamed parts; in bits.
-func member(of btf.Type, name string) (btf.Bits, bool) {
-	var members []btf.Member
-	switch t := btf.UnderlyingType(of).(type) {
-	case *btf.Struct:
-		members = t.Members
-	case *btf.Union:
-		members = t.Members
-	}
-	for _, m := range members {
-		if m.Name == name {
-			return m.Offset, true
-		}
-		if m.Name == "" {
-			if at, found := member(m.Type, name); found {
-				return m.Offset + at, true
-			}
-		}
-	}
-	return 0, false
-}
 
 // program writes a record for each thread that leads a process.
 func (f fields) program() asm.Instructions {

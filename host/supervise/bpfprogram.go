@@ -3,6 +3,8 @@ package supervise
 import (
 	"fmt"
 
+	"axprocess/host/internal/kerneltype"
+
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/btf"
@@ -75,35 +77,13 @@ func findOffsets() (o offsets, err error) {
 		if err := kernel.TypeByName(f.of, &s); err != nil {
 			return o, err
 		}
-		bits, found := member(s, f.name)
+		bits, found := kerneltype.Member(s, f.name)
 		if !found {
 			return o, fmt.Errorf("struct %s has no field %s", f.of, f.name)
 		}
 		*f.to = int16(bits / 8)
 	}
 	return o, nil
-}
-
-// member finds a field of a struct, also in its unnamed parts.
-func member(of btf.Type, name string) (btf.Bits, bool) {
-	var members []btf.Member
-	switch t := btf.UnderlyingType(of).(type) {
-	case *btf.Struct:
-		members = t.Members
-	case *btf.Union:
-		members = t.Members
-	}
-	for _, m := range members {
-		if m.Name == name {
-			return m.Offset, true
-		}
-		if m.Name == "" {
-			if at, found := member(m.Type, name); found {
-				return m.Offset + at, true
-			}
-		}
-	}
-	return 0, false
 }
 
 // load makes the maps and attaches the programs.
