@@ -45,7 +45,7 @@ type ran struct {
 		Signal                   string
 		End                      *time.Time
 		ReapedBy                 *int `json:"reaped_by"`
-		Unseen                   string
+		Unseen, Unkillable       string
 		Inferred                 []string
 		Reparented               []struct{ From, To int }
 	}

@@ -96,17 +96,17 @@ func (s *signals) take(sig syscall.Signal) {
 		return
 	}
 	if (sig == syscall.SIGINT || sig == syscall.SIGQUIT) && fromTerminal && !s.all {
-		if s.cmd.Signal(0) != nil {
+		if s.cmd.Signal(0) == syscall.ESRCH {
 			s.hasten(sig)
 		}
 		return
 	}
-	if s.pass(sig) != nil {
+	if s.pass(sig) == syscall.ESRCH {
 		s.hasten(sig)
 	}
 }
 
-// pass sends a signal on; an error says that the command has ended.
+// pass sends a signal on; ESRCH says that the command has ended.
 func (s *signals) pass(sig syscall.Signal) error {
 	err := s.cmd.Signal(sig)
 	if s.all && err == nil {

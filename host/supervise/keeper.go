@@ -248,12 +248,15 @@ func (k *keeper) root() *record {
 	return k.all[0]
 }
 
-// first enters the command itself, which has just been executed.
-func (k *keeper) first(pid int) {
+// first enters the command itself, which has just been executed, and returns what
+// it goes by.
+func (k *keeper) first(pid int) (comm string, args []string) {
 	st, _ := readStat(pid)
 	r := k.born(birth{pid: pid, at: k.now(), stat: &st})
-	k.execed(pid, pid, readArgs(pid), st.comm, r.Start)
+	args = readArgs(pid)
+	k.execed(pid, pid, args, st.comm, r.Start)
 	r.GroupInferred = false
+	return st.comm, args
 }
 
 // execed notes an exec: of process pid, by what was its thread former.

@@ -121,10 +121,14 @@ func (e *ending) still() []*record {
 func (e *ending) signal(r *record, sig unix.Signal) {
 	if err := e.keeper.send(r, sig); err == unix.EPERM {
 		e.keeper.mu.Lock()
-		r.Unkillable = "it may not be signalled: it runs as another user"
+		r.stays("it may not be signalled: it runs as another user")
 		e.keeper.mu.Unlock()
 	}
 }
+
+// stays notes why a process can't be ended: it is left behind, even if it is the
+// command itself.
+func (r *record) stays(why string) { r.Unkillable, r.Left = why, true }
 
 // await stays until all have ended, and tells whom it waits for; false if it was
 // told to end them.
@@ -244,7 +248,7 @@ func (e *ending) giveUp(records []*record) {
 	defer e.keeper.mu.Unlock()
 	for _, r := range records {
 		if !r.isDead() && r.Unkillable == "" {
-			r.Unkillable = fmt.Sprintf("it has not ended within %v of SIGKILL", 3*killLimit)
+			r.stays(fmt.Sprintf("it has not ended within %v of SIGKILL", 3*killLimit))
 		}
 	}
 }

@@ -35,6 +35,8 @@ type tracer struct {
 	options int
 	doubt   atomic.Bool
 	done    chan struct{}
+
+	privileged bool // what is traced keeps the rights that programs give
 }
 
 // status is an end that was seen.
@@ -63,7 +65,7 @@ func (t *tracer) stop() {}
 // start runs the tracing thread, which starts the command.
 func (t *tracer) start(k *keeper, l *launch) error {
 	t.k, t.tracees, t.dead, t.done = k, map[int]int{}, map[int]status{}, make(chan struct{})
-	t.options = traceOptions
+	t.options, t.privileged = traceOptions, mayTraceAny()
 	if l.die {
 		t.options |= unix.PTRACE_O_EXITKILL
 	}
@@ -72,7 +74,8 @@ func (t *tracer) start(k *keeper, l *launch) error {
 		defer close(t.done)
 		pid, err := t.launch(l)
 		if err == nil {
-			k.first(pid)
+			comm, args := k.first(pid)
+			t.warnOf(pid, comm, args)
 			t.resume(pid, 0)
 		}
 		result <- err
@@ -403,23 +406,7 @@ func (t *tracer) execed(pid int, at time.Time) {
 	if st, ok := readStat(pid); ok {
 		comm = st.comm
 	}
-	t.k.execed(pid, former, readArgs(pid), comm, at)
-	t.warnOf(pid, comm)
-}
-
-// tracingTools are programs that can't work below a tracer.
-var tracingTools = map[string]bool{"strace": true, "ltrace": true, "gdb": true, "lldb": true, "rr": true, "dlv": true}
-
-// warnOf says what does not work below a tracer when it is executed.
-func (t *tracer) warnOf(pid int, comm string) {
-	if tracingTools[comm] {
-		t.k.warn("%s (%d) can't trace what axp traces: use --follow=proc", comm, pid)
-	}
-	if os.Geteuid() == 0 {
-		return // root's tracees keep their set-user-id
-	}
-	var st unix.Stat_t
-	if unix.Stat("/proc/"+strconv.Itoa(pid)+"/exe", &st) == nil && st.Mode&unix.S_ISUID != 0 {
-		t.k.warn("%s (%d) is set-user-id and does not get its user's rights below a tracer: use --follow=proc", comm, pid)
-	}
+	args := readArgs(pid)
+	t.k.execed(pid, former, args, comm, at)
+	t.warnOf(pid, comm, args)
 }

@@ -33,7 +33,7 @@ type Process struct {
 	Reparented    []Reparenting // in order
 	GroupInferred bool          // a change of group or session was found after it happened
 
-	Left       bool   // it was alive when the command had ended
+	Left       bool   // it was alive when the command had ended, or could not be ended
 	Kept       bool   // and was meant to stay
 	Unkillable string // why it could not be ended, or ""
 	Unseen     string // why its birth was not seen, or ""
