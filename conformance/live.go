@@ -40,24 +40,20 @@ type Program struct {
 	patience  time.Duration
 }
 
-// Compile compiles the obedient program into a folder of its own; Close removes
-// it. It needs gcc and a static C library.
+// Compile compiles the obedient program into a folder of its own, which the worlds
+// have their sockets in; Close removes it. It needs gcc and a static C library.
 func Compile() (*Program, error) {
 	dir, err := os.MkdirTemp("", "obey")
 	if err != nil {
 		return nil, err
 	}
-	if err := os.Chmod(dir, 0o755); err != nil {
-		return nil, err
-	}
 	p := &Program{dir, filepath.Join(dir, "obey"), Patience}
 	source := filepath.Join(dir, "obey.c")
-	if err := os.WriteFile(source, obeySource, 0o644); err != nil {
-		return nil, err
+	if err := errors.Join(os.Chmod(dir, 0o755), os.WriteFile(source, obeySource, 0o644)); err != nil {
+		return nil, errors.Join(err, p.Close())
 	}
 	if out, err := exec.Command("gcc", "-O1", "-static", "-Wall", "-Wextra", "-Werror", "-o", p.path, source).CombinedOutput(); err != nil {
-		p.Close()
-		return nil, fmt.Errorf("gcc: %w\n%s", err, out)
+		return nil, errors.Join(fmt.Errorf("gcc: %w\n%s", err, out), p.Close())
 	}
 	return p, nil
 }
@@ -118,15 +114,15 @@ func NewLive(p *Program, inside bool) (*Live, error) {
 	l := &Live{patience: p.patience, inside: inside, pts: -1, actors: map[string]*liveActor{}, numbers: newNumbers(),
 		hostNames: map[int]string{}}
 	var err error
-	if l.dir, err = os.MkdirTemp("", "world"); err != nil {
+	if l.dir, err = os.MkdirTemp(p.dir, "world"); err != nil {
 		return nil, err
 	}
 	if err := os.Chmod(l.dir, 0o755); err != nil {
-		return nil, err
+		return nil, errors.Join(err, os.RemoveAll(l.dir))
 	}
 	where := filepath.Join(l.dir, "s")
 	if l.listener, err = net.ListenUnix("unixpacket", &net.UnixAddr{Name: where, Net: "unixpacket"}); err != nil {
-		return nil, err
+		return nil, errors.Join(err, os.RemoveAll(l.dir))
 	}
 	if err := l.startFirst(p.path, where); err != nil {
 		l.Close()

@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -39,9 +40,10 @@ func (t *Tally) Add(other Tally) {
 }
 
 // Random acts random stories, all determined by seed, until steps have been taken.
-// It returns a *Difference, shortened, if the two sides part twice.
-func Random(p *Program, seed uint64, steps int) (tally Tally, err error) {
-	for n := uint64(0); tally.Steps < steps; n++ {
+// It returns a *Difference, shortened, if the two sides part twice, and ends early,
+// between two stories, with ctx.
+func Random(ctx context.Context, p *Program, seed uint64, steps int) (tally Tally, err error) {
+	for n := uint64(0); tally.Steps < steps && ctx.Err() == nil; n++ {
 		rng := rand.New(rand.NewPCG(seed, n))
 		story, ordered, err := improvise(p, rng, fmt.Sprintf("random %d/%d", seed, n))
 		tally.Stories++

@@ -35,7 +35,7 @@ func TestRandomStories(t *testing.T) {
 	var errs [workers]error
 	var done sync.WaitGroup
 	for i := range workers {
-		done.Go(func() { tallies[i], errs[i] = Random(p, seed+uint64(i), steps/workers) })
+		done.Go(func() { tallies[i], errs[i] = Random(t.Context(), p, seed+uint64(i), steps/workers) })
 	}
 	done.Wait()
 	var all Tally

@@ -1,14 +1,18 @@
 // Command million acts random stories on the table and on the live kernel at once,
 // a million steps unless told otherwise, and prints the seed, the counts and the
-// time. It exits 1 if the two sides differ, with the story shortened. It needs root,
-// for pid namespaces, and gcc.
+// time. A difference is printed as soon as it is found, with the story shortened;
+// that worker ends, the others go on, and it exits 1. SIGINT and SIGTERM end it after
+// the stories that are being acted. It needs root, for pid namespaces, and gcc.
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"os"
+	"os/signal"
 	"sync"
+	"syscall"
 	"time"
 
 	"axprocess/conformance"
@@ -37,24 +41,32 @@ func run(seed uint64, steps, workers int) int {
 		return 2
 	}
 	defer p.Close()
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
 	begin := time.Now()
-	tallies, errs := make([]conformance.Tally, workers), make([]error, workers)
-	var done sync.WaitGroup
+	var (
+		mu      sync.Mutex
+		all     conformance.Tally
+		differs bool
+		done    sync.WaitGroup
+	)
 	for i := range workers {
 		done.Go(func() {
-			tallies[i], errs[i] = conformance.Random(p, seed+uint64(i), (steps+workers-1)/workers)
+			own := seed + uint64(i)
+			tally, err := conformance.Random(ctx, p, own, (steps+workers-1)/workers)
+			mu.Lock()
+			defer mu.Unlock()
+			all.Add(tally)
+			if err != nil {
+				differs = true
+				fmt.Printf("seed %d, after %d steps: %v\n", own, tally.Steps, err)
+			}
 		})
 	}
 	done.Wait()
-	var all conformance.Tally
-	code := 0
-	for i, err := range errs {
-		all.Add(tallies[i])
-		if err != nil {
-			code = 1
-			fmt.Printf("seed %d: %v\n", seed+uint64(i), err)
-		}
-	}
 	fmt.Printf("seed %d, %d workers: %+v in %s\n", seed, workers, all, time.Since(begin).Round(time.Second))
-	return code
+	if differs || all.Steps < steps {
+		return 1
+	}
+	return 0
 }
