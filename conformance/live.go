@@ -101,11 +101,12 @@ type liveProcess struct {
 func (p *liveProcess) space() uint64 { return p.spaces[len(p.spaces)-1] }
 
 type liveActor struct {
-	conn    *net.UnixConn
-	process *liveProcess
-	tid     int // outside
-	owed    int // answers that nobody waits for any more
-	pending *Step
+	conn     *net.UnixConn
+	patience time.Duration
+	process  *liveProcess
+	tid      int // outside
+	owed     int // answers that nobody waits for any more
+	pending  *Step
 }
 
 // NewLive starts a world. inside asks for a pid namespace of its own, which needs
@@ -215,7 +216,7 @@ func (l *Live) accept(name string, token int, of *liveProcess, maker *liveActor)
 	if err != nil {
 		return 0, fmt.Errorf("%s does not say hello: %w", name, err)
 	}
-	a := &liveActor{conn: conn, process: of}
+	a := &liveActor{conn: conn, patience: l.patience, process: of}
 	v, err := a.read()
 	if err != nil || len(v) != 3 || v[0] != token {
 		conn.Close()
@@ -341,7 +342,7 @@ func (a *liveActor) send(v ...int) error {
 
 // read waits for one message.
 func (a *liveActor) read() ([]int, error) {
-	if err := a.conn.SetReadDeadline(time.Now().Add(Patience)); err != nil {
+	if err := a.conn.SetReadDeadline(time.Now().Add(a.patience)); err != nil {
 		return nil, err
 	}
 	return a.readMessage()
@@ -425,7 +426,7 @@ func (l *Live) Do(s Step, expect Kind) (Outcome, error) {
 	}
 	answer, err := a.answer()
 	if err != nil {
-		return Outcome{}, fmt.Errorf("%s does not answer: %w", s.Actor, err)
+		return silence(s, err)
 	}
 	if s.Verb == "opentty" {
 		if err := l.setModes(); err != nil { // a hangup has reset them
@@ -433,6 +434,14 @@ func (l *Live) Do(s Step, expect Kind) (Outcome, error) {
 		}
 	}
 	return l.decode(a, s, v, answer)
+}
+
+// silence is the outcome of a call that has not returned in time, or an error.
+func silence(s Step, err error) (Outcome, error) {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return Outcome{Text: "no answer"}, nil
+	}
+	return Outcome{}, fmt.Errorf("%s does not return: %w", s, err)
 }
 
 // forked takes in the child, whose hello comes before or after the answer; a vfork
@@ -447,7 +456,7 @@ func (l *Live) forked(a *liveActor, s Step, token int, expect Kind) (Outcome, er
 	}
 	answer, err := a.answer()
 	if err != nil {
-		return Outcome{}, err
+		return silence(s, err)
 	}
 	if answer[0] < 0 {
 		return Outcome{Text: errnoName(answer[0])}, nil
@@ -474,7 +483,7 @@ func (l *Live) returns(a *liveActor, expect Kind) (Outcome, error) {
 	}
 	answer, err := a.answer()
 	if err != nil {
-		return Outcome{}, fmt.Errorf("%s does not return: %w", s, err)
+		return silence(*s, err)
 	}
 	a.pending = nil
 	if s.Verb == "fork" {

@@ -295,12 +295,14 @@ func parseStat(text []byte) (s stat, err error) {
 
 func (l *Live) seen(p *liveProcess, st stat) (Seen, error) {
 	s := Seen{Parent: l.host(st.ppid), Group: l.host(st.pgid), Session: l.host(st.sid), State: Runs}
-	threads, err := l.threads(p, st)
+	threads, busy, err := l.threads(p, st)
 	if err != nil {
 		return s, err
 	}
 	s.Threads = strings.Join(threads, ",")
 	switch {
+	case busy:
+		s.State = Busy
 	case st.state == "Z" && len(threads) > 0:
 		s.State = LeaderExited
 	case st.state == "Z" || st.state == "X":
@@ -317,27 +319,29 @@ func (l *Live) seen(p *liveProcess, st stat) (Seen, error) {
 	return s, nil
 }
 
-// threads returns the names of the live threads of a process, ascending.
-func (l *Live) threads(p *liveProcess, st stat) (names []string, err error) {
+// threads returns the names of the live threads of a process, ascending, and
+// whether one of them is on a processor or waits for one.
+func (l *Live) threads(p *liveProcess, st stat) (names []string, busy bool, err error) {
 	if st.threads == "1" { // most: no need to look further
 		if st.state != "Z" && st.state != "X" {
 			names = []string{l.host(p.pid)}
 		}
-		return names, nil
+		return names, st.state == "R", nil
 	}
 	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", p.pid))
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	for _, task := range tasks {
 		tid, err := strconv.Atoi(task.Name())
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		t, err := readStat(fmt.Sprintf("/proc/%d/task/%d/stat", p.pid, tid))
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
+		busy = busy || t.state == "R"
 		// A leader that has exited stays; another thread goes, and until it has
 		// gone its number is in use.
 		if tid != p.pid || t.state != "Z" && t.state != "X" {
@@ -345,5 +349,5 @@ func (l *Live) threads(p *liveProcess, st stat) (names []string, err error) {
 		}
 	}
 	slices.Sort(names)
-	return names, nil
+	return names, busy, nil
 }

@@ -16,8 +16,8 @@ import (
 //
 // What the kernel leaves open is not drawn, or ends the story:
 //   - when several processes end in one step and one of them has children, which is
-//     first decides who gets and reaps whom; and so it is with threads that end
-//     together: the story ends there, and is counted as unordered if the two sides
+//     first decides who gets and reaps whom, and there is more of the kind (see
+//     ordered): the story ends there, and is counted as unordered if the two sides
 //     part;
 //   - of two blocked waits of one process either may be given a child: a process
 //     has one blocked wait at most;
@@ -67,69 +67,75 @@ const maxLength = 60
 // improvise makes and acts one story. ordered says whether all of it was.
 func improvise(p *Program, rng *rand.Rand, name string) (story Story, ordered bool, err error) {
 	story = Story{Name: name}
-	table, err := NewTable(true)
+	w, err := newStage(p, true)
 	if err != nil {
 		return story, true, err
 	}
-	defer table.Close()
-	live, err := NewLive(p, true)
-	if err != nil {
-		return story, true, err
-	}
-	defer live.Close()
-	g := &generator{rng: rng, table: table}
+	defer w.close()
+	w.hasty = time.Second
+	g := &generator{rng: rng, table: w.table}
 	for len(story.Steps) < maxLength {
 		steps := g.next()
 		if steps == nil {
 			break
 		}
 		for _, step := range steps {
-			if step.Actor != theTerminal && step.Verb != "returns" && !table.CanAct(step.Actor) {
+			if step.Actor != theTerminal && step.Verb != "returns" && !w.table.CanAct(step.Actor) {
 				break // its birth was refused
 			}
 			step.Line = len(story.Steps) + 1
-			before := table.living()
 			story.Steps = append(story.Steps, step)
-			ordered := true
-			what, err := both(table, live, step, func() time.Duration {
-				if ordered = table.ordered(before) && !table.raced; !ordered {
-					return time.Second // it may never come to the same
-				}
-				return live.patience
-			})
-			if err != nil {
+			what, ordered, err := w.take(step)
+			if err == nil && what != "" {
+				err = &Difference{story, len(story.Steps) - 1, what}
+			}
+			if err != nil || !ordered {
 				return story, ordered, err
-			}
-			if what != "" {
-				return story, ordered, &Difference{story, len(story.Steps) - 1, what}
-			}
-			if !ordered {
-				return story, false, nil
 			}
 		}
 	}
 	return story, true, nil
 }
 
-// people is how many threads and children a process has.
-type people struct{ threads, children int }
+// person is what a process is before a step.
+type person struct {
+	threads, children int
+	stopped           axprocess.Signal
+	parent            *axprocess.Process
+	pending           axprocess.SignalSet
+	waits             bool // a thread of it is in a wait
+}
 
-// living returns the processes that live.
-func (t *Table) living() map[*axprocess.Process]people {
-	all := map[*axprocess.Process]people{}
+// people returns the processes that live.
+func (t *Table) people() map[*axprocess.Process]person {
+	all := map[*axprocess.Process]person{}
 	for _, p := range t.processes {
 		if p.State() < axprocess.Zombie {
-			all[p.Process] = people{len(p.Threads()), len(p.Children())}
+			all[p.Process] = person{len(p.Threads()), len(p.Children()), p.Stopped(), p.Parent(), p.PendingSignals(), t.waits(p.Process)}
 		}
 	}
 	return all
 }
 
-// ordered says whether what has ended since has done so in one order only: one
-// process, or several without children; and the children of threads that end
-// together pass on in either order.
-func (t *Table) ordered(before map[*axprocess.Process]people) bool {
+// waits says whether a thread of a process is in a call that blocks.
+func (t *Table) waits(p *axprocess.Process) bool {
+	for _, a := range t.actors {
+		if a.waiting != nil && a.Process() == p {
+			return true
+		}
+	}
+	return false
+}
+
+// ordered says whether what has happened since could come in one order only:
+//   - one process has ended, or several without children;
+//   - the children of threads that end together pass on in either order;
+//   - of several children that end, stop or continue, the first to do so is what a
+//     blocked wait returns, and what a SIGCHLD that stays pending tells of;
+//   - of a child that continues and ends at once a blocked wait may see either.
+func (t *Table) ordered(before map[*axprocess.Process]person) bool {
 	ended, parents := 0, 0
+	changed := map[*axprocess.Process]int{} // children, by parent
 	for p, had := range before {
 		if had.threads-len(p.Threads()) > 1 && had.children > 1 {
 			return false
@@ -139,32 +145,71 @@ func (t *Table) ordered(before map[*axprocess.Process]people) bool {
 			if had.children > 0 {
 				parents++
 			}
+			if had.stopped != 0 && before[had.parent].waits {
+				return false
+			}
+		}
+		if p.State() >= axprocess.Zombie || p.Stopped() != had.stopped {
+			changed[had.parent]++
 		}
 	}
-	return ended < 2 || parents == 0
+	if ended > 1 && parents > 0 {
+		return false
+	}
+	for p, had := range before {
+		if changed[p] > 1 && (had.waits || p.PendingSignals()&^had.pending != 0) {
+			return false
+		}
+	}
+	return true
 }
 
 // Shorten looks for a shorter story in which the two sides still part, by leaving
-// steps out, and returns the difference there. It takes a minute at most.
+// steps out, and returns the difference there. It takes a minute at most. Another
+// error is returned with the whole story.
 func Shorten(s Story, p *Program, found error) error {
 	var difference *Difference
 	if !errors.As(found, &difference) {
-		return found
+		return fmt.Errorf("%w\nthe story:\n%s", found, s)
 	}
 	s.Steps = s.Steps[:difference.Step+1]
 	hasty := *p
 	hasty.patience = time.Second // each story that is still wrong takes it whole
 	end := time.Now().Add(time.Minute)
 	for i := len(s.Steps) - 2; i >= 0 && time.Now().Before(end); i-- {
+		if i > 0 && slices.Contains(s.Steps[i-1].Args, "vfork") {
+			continue // the child lets go of its parent
+		}
 		shorter := Story{Name: s.Name, Steps: slices.Delete(slices.Clone(s.Steps), i, i+1)}
 		var d *Difference
-		if err := Act(shorter, &hasty, true); errors.As(err, &d) {
+		if err := actOrdered(shorter, &hasty); errors.As(err, &d) {
 			s.Steps = shorter.Steps[:d.Step+1]
 			difference = &Difference{s, d.Step, d.What}
 			i = min(i, len(s.Steps)-1)
 		}
 	}
 	return fmt.Errorf("%w\nthe story, shortened:\n%s", difference, s)
+}
+
+// actOrdered is Act of a story that is no story any more where the kernel leaves
+// open what comes of a step.
+func actOrdered(s Story, p *Program) error {
+	w, err := newStage(p, true)
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	w.hasty = time.Second
+	for i, step := range s.Steps {
+		what, ordered, err := w.take(step)
+		if err != nil || !ordered {
+			return err
+		}
+		if what != "" {
+			return &Difference{s, i, what}
+		}
+	}
+	return nil
 }
 
 // generator draws steps that can be taken in a table as it is.
@@ -420,7 +465,7 @@ func (g *generator) drawWait(actor string) []Step {
 	a := g.table.actors[actor]
 	kinds := []string{"WEXITED", "WEXITED", "WEXITED|WSTOPPED", "WSTOPPED", "WCONTINUED", "WEXITED|WSTOPPED|WCONTINUED"}
 	opts := ""
-	if g.rng.IntN(10) < 7 || g.othersWait(a.Process()) {
+	if g.rng.IntN(10) < 7 || g.table.waits(a.Process()) {
 		opts = "WNOHANG"
 	}
 	also := func(name string) {
@@ -454,16 +499,6 @@ func (g *generator) drawWait(actor string) []Step {
 	}
 	of := g.one("P_ALL", "P_PID", "P_PGID")
 	return []Step{{Actor: actor, Verb: "waitid", Args: []string{of, child, opts}}}
-}
-
-// othersWait says whether a thread of the process is in a wait.
-func (g *generator) othersWait(p *axprocess.Process) bool {
-	for _, a := range g.table.actors {
-		if a.waiting != nil && a.Process() == p {
-			return true
-		}
-	}
-	return false
 }
 
 func (g *generator) drawKill(actor string) []Step {

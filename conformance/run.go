@@ -22,18 +22,13 @@ func (d *Difference) Error() string {
 // Act acts a story in a new world on both sides. It returns a *Difference, or
 // another error if a side could not go on.
 func Act(s Story, p *Program, inside bool) error {
-	table, err := NewTable(inside)
+	w, err := newStage(p, inside)
 	if err != nil {
 		return err
 	}
-	defer table.Close()
-	live, err := NewLive(p, inside)
-	if err != nil {
-		return err
-	}
-	defer live.Close()
+	defer w.close()
 	for i, step := range s.Steps {
-		what, err := both(table, live, step, func() time.Duration { return live.patience })
+		what, _, err := w.take(step)
 		if err != nil {
 			return fmt.Errorf("%s, line %d: %s: %w", s.Name, step.Line, step, err)
 		}
@@ -44,31 +39,61 @@ func Act(s Story, p *Program, inside bool) error {
 	return nil
 }
 
-// both takes a step on both sides, and says how they differ. patience is asked, once
-// the table has taken it, how long the live side may take to come to the same.
-func both(table *Table, live *Live, step Step, patience func() time.Duration) (string, error) {
-	want, err := table.Do(step)
+// stage is both sides of a world.
+type stage struct {
+	table *Table
+	live  *Live
+	hasty time.Duration // the patience with a step that the kernel leaves open; 0: as with all
+}
+
+func newStage(p *Program, inside bool) (*stage, error) {
+	table, err := NewTable(inside)
 	if err != nil {
-		return "", fmt.Errorf("table: %w", err)
+		return nil, err
+	}
+	live, err := NewLive(p, inside)
+	if err != nil {
+		table.Close()
+		return nil, err
+	}
+	return &stage{table: table, live: live}, nil
+}
+
+func (w *stage) close() {
+	w.live.Close()
+	w.table.Close()
+}
+
+// take takes a step on both sides, and says how they differ, and whether what the
+// step has led to could come in one order only.
+func (w *stage) take(step Step) (what string, ordered bool, err error) {
+	before := w.table.people()
+	want, err := w.table.Do(step)
+	if err != nil {
+		return "", true, fmt.Errorf("table: %w", err)
 	}
 	if text := want.words(); step.Want != "" && step.Want != text {
-		return fmt.Sprintf("the table gives %q, the story says %q", text, step.Want), nil
+		return fmt.Sprintf("the table gives %q, the story says %q", text, step.Want), true, nil
 	}
-	limit := patience()
-	got, err := live.Do(step, want.Kind)
+	patience := w.live.patience
+	if ordered = w.table.ordered(before) && !w.table.raced; !ordered && w.hasty > 0 {
+		patience = w.hasty // it may never come to the same
+	}
+	got, err := w.live.Do(step, want.Kind)
 	// The kernel gives a number back a moment after /proc has lost sight of its
 	// thread.
-	for end := time.Now().Add(limit); err == nil && step.Verb == "fork" && got.Text == "EEXIST" && got != want && time.Now().Before(end); {
+	for end := time.Now().Add(patience); err == nil && step.Verb == "fork" && got.Text == "EEXIST" && got != want && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)
-		got, err = live.Do(step, want.Kind)
+		got, err = w.live.Do(step, want.Kind)
 	}
 	if err != nil {
-		return "", fmt.Errorf("live: %w", err)
+		return "", ordered, fmt.Errorf("live: %w", err)
 	}
 	if got != want {
-		return fmt.Sprintf("the table gives %q, the kernel %q", want.words(), got.words()), nil
+		return fmt.Sprintf("the table gives %q, the kernel %q", want.words(), got.words()), ordered, nil
 	}
-	return settle(table, live, limit)
+	what, err = settle(w.table, w.live, patience)
+	return what, ordered, err
 }
 
 // words is an outcome as a story writes it.

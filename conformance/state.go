@@ -15,6 +15,7 @@ const (
 	Stopped      = "stopped"
 	Zombie       = "zombie"
 	LeaderExited = "leader-exited"
+	Busy         = "busy" // live only: it has yet to take a signal, or to sleep in its call
 )
 
 // Seen is what is seen of one process; names stand for numbers.
