@@ -67,6 +67,41 @@ func (s *state) release(hold *vforkHold) {
 	s.wakes = append(s.wakes, hold.done)
 }
 
+// HoldFor enters that h is held by a child which it has forked already, for those
+// who learn late that it was a vfork; otherwise as ProcessBuilder.Vfork. EINVAL if
+// p is no child of h's process or has exec'd since its birth, EBUSY if h is held or
+// p holds somebody, ESRCH if either has exited or h's process is exiting. O(1).
+func (h *Thread) HoldFor(p *Process) error {
+	const op = "hold"
+	s := h.process.table().enter()
+	defer s.leave()
+	if h.exited.Load() {
+		return refuse(op, h.TID(), syscall.ESRCH, "the thread has exited")
+	}
+	r := s.row(h.process)
+	if err := r.mayAct(op); err != nil {
+		return err
+	}
+	if p == nil || p.table() != h.process.table() {
+		return refuse(op, h.process.pid, syscall.EINVAL, "no process, or one of another table, is given")
+	}
+	child := s.row(p)
+	if child == nil {
+		return refuse(op, p.pid, syscall.ESRCH, reasonFreed)
+	}
+	if err := child.mayAct(op); err != nil {
+		return err
+	}
+	switch {
+	case child.parent != h.process.at || child.flags&flagForked == 0:
+		return refuse(op, p.pid, syscall.EINVAL, "it is no child of %d that has not exec'd", h.process.pid)
+	case child.extra != nil && child.extra.vforker != nil, r.holdOf(h) != nil:
+		return refuse(op, p.pid, syscall.EBUSY, "it holds somebody, or %d is held", h.TID())
+	}
+	s.hold(h.process, h, child)
+	return nil
+}
+
 // VforkChild returns the child that holds h, or nil. One lock pair.
 func (h *Thread) VforkChild() *Process {
 	s := h.process.table().enter()

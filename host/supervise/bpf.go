@@ -189,7 +189,7 @@ func (b *bpf) tell(raw []byte) {
 			b.k.threadBorn(pid, tid, at)
 			return
 		}
-		b.k.born(birth{pid: pid, forker: u32(atExtra), parent: u32(atParent), at: at,
+		b.k.born(birth{pid: pid, forker: u32(atExtra), parent: u32(atParent), vfork: u32(atCode), at: at,
 			stat: &stat{ppid: u32(atParent), pgid: u32(atPGID), sid: u32(atSID), start: u64(atStart) / uint64(tick)}})
 	case eventExec:
 		b.regroup(pid, u32(atPGID), u32(atSID))

@@ -27,7 +27,7 @@ const (
 	atStart  = 24 // u64: likewise, when it was started
 	atPGID   = 32 // u32
 	atSID    = 36 // u32
-	atCode   = 40 // u32: a wait status; the former number of the thread that execs
+	atCode   = 40 // u32: the thread that is held by vfork; a wait status; the former number of the thread that execs
 	atExtra  = 44 // u32: who forked it; whether it is the last thread; the length of the arguments
 	atComm   = 48
 	commLen  = 16
@@ -101,7 +101,7 @@ func (b *bpf) load() error {
 		to     string
 		instrs asm.Instructions
 	}{
-		{ebpf.AttachTraceRawTp, "sched_process_fork", b.onFork(o)},
+		{ebpf.AttachTraceRawTp, "task_newtask", b.onFork(o)},
 		{ebpf.AttachTraceRawTp, "sched_process_exec", b.onExec(o)},
 		{ebpf.AttachTraceRawTp, "sched_process_exit", b.onExit(o)},
 		{ebpf.AttachTraceRawTp, "sched_process_free", b.onFreed(o)},
@@ -218,11 +218,17 @@ func program(parts ...asm.Instructions) asm.Instructions {
 	return all
 }
 
+// cloneVfork is CLONE_VFORK of clone(2).
+const cloneVfork = 0x4000
+
+// onFork is told of a task before it runs, by who makes it, with the flags of clone
+// (kernel: copy_process; sched_process_fork has no flags).
 func (b *bpf) onFork(o offsets) asm.Instructions {
 	return program(asm.Instructions{
 		asm.Mov.Reg(asm.R6, asm.R1),
-		asm.LoadMem(asm.R7, asm.R6, 0, asm.DWord),
-		asm.LoadMem(asm.R8, asm.R6, 8, asm.DWord),
+		asm.FnGetCurrentTaskBtf.Call(),
+		asm.Mov.Reg(asm.R7, asm.R0),
+		asm.LoadMem(asm.R8, asm.R6, 0, asm.DWord),
 	}, b.ifFollowed(o), asm.Instructions{
 		// A new process is followed, before it runs; a thread's process is already.
 		asm.LoadMem(asm.R2, asm.R8, o.tgid, asm.Word),
@@ -239,6 +245,12 @@ func (b *bpf) onFork(o offsets) asm.Instructions {
 	}, b.fill(o, eventFork, headLen), o.group(), asm.Instructions{
 		asm.LoadMem(asm.R1, asm.R7, o.tgid, asm.Word),
 		asm.StoreMem(asm.R9, atExtra, asm.R1, asm.Word),
+		asm.Mov.Imm(asm.R1, 0),
+		asm.LoadMem(asm.R2, asm.R6, 8, asm.DWord),
+		asm.And.Imm(asm.R2, cloneVfork),
+		asm.JEq.Imm(asm.R2, 0, "unheld"),
+		asm.LoadMem(asm.R1, asm.R7, o.pid, asm.Word),
+		asm.StoreMem(asm.R9, atCode, asm.R1, asm.Word).WithSymbol("unheld"),
 	}, b.submit())
 }
 

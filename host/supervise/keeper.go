@@ -85,6 +85,7 @@ type birth struct {
 	pid    int
 	forker int // who forked it; 0: not known
 	parent int // its parent; 0: the forker
+	vfork  int // the thread that it holds until it execs or ends; 0: none that is known
 	at     time.Time
 	guess  bool   // whoever is its parent is taken for its forker
 	unseen string // why it was not seen being born, or ""
@@ -108,6 +109,9 @@ func (k *keeper) enter(b birth) *record {
 			k.startedBy(old, starter)
 			old.Guessed = false
 		}
+		if b.vfork != 0 {
+			k.hold(old, b.vfork)
+		}
 		return old
 	}
 	k.vacate(b.pid, b.at)
@@ -127,6 +131,9 @@ func (k *keeper) enter(b birth) *record {
 	k.all = append(k.all, r)
 	k.live[b.pid] = r
 	k.fork(r, parent)
+	if b.vfork != 0 {
+		k.hold(r, b.vfork)
+	}
 	if b.stat != nil {
 		k.apply(r, b.stat)
 	}
@@ -138,9 +145,7 @@ func (k *keeper) startedBy(r, starter *record) {
 	r.starter, r.StartedBy = starter, starter.ID
 }
 
-// fork enters a record into the table, as a child of parent. That a vfork child
-// holds its forker is not entered: its release is not an event, and the forker may
-// be told to fork again before its child's exec is told.
+// fork enters a record into the table, as a child of parent.
 func (k *keeper) fork(r *record, parent *axprocess.Process) {
 	if parent == nil || parent.State() != axprocess.Running {
 		parent = k.self // it has ended meanwhile, and we are the reaper of its orphans
@@ -153,6 +158,15 @@ func (k *keeper) fork(r *record, parent *axprocess.Process) {
 	}
 	if k.check(err) {
 		r.model, r.PPID = p, parent.PID()
+	}
+}
+
+// hold enters that a record's process holds the thread that forked it. The forker
+// may be told of after the child's exec or end, and may vfork again before they are
+// told: the table refuses that, and is right.
+func (k *keeper) hold(r *record, tid int) {
+	if h := k.table.Thread(axprocess.PID(tid)); h != nil && r.model != nil {
+		_ = h.HoldFor(r.model)
 	}
 }
 

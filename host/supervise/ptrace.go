@@ -343,7 +343,11 @@ func (t *tracer) forked(tid, event int, at time.Time) {
 		}
 	}
 	if tgid == child {
-		t.enter(birth{pid: child, forker: pid, at: at})
+		b := birth{pid: child, forker: pid, at: at}
+		if event == unix.PTRACE_EVENT_VFORK {
+			b.vfork = tid
+		}
+		t.enter(b)
 	} else {
 		t.k.threadBorn(pid, child, at)
 	}
