@@ -34,6 +34,7 @@ type waiter struct {
 	done       chan struct{} // closed after the lock's release, once result or err is set
 	order      uint64        // ascending in the order of blocking
 	completed  bool          // guarded
+	woken      bool          // guarded: it is to look again before the operation ends
 	result     WaitResult
 	err        error
 }
@@ -290,6 +291,26 @@ func (s *state) childEnded(at slab.Index) {
 		s.failHopeless(r.parent, &x.waits.odd)
 		s.failHopeless(r.parent, x.waits.groups[r.process.group.Load().pgid])
 	}
+}
+
+// wakeWaits marks the blocked waits of a parent that the end of a child wakes: by its
+// number or group, whatever signal it sends (kernel: pid_child_should_wake).
+func (s *state) wakeWaits(parent slab.Index, child *row) {
+	if parent == 0 || s.rows.At(parent).stopped() {
+		return
+	}
+	if x := s.rows.At(parent).extra; x != nil {
+		for w := range x.waits.all {
+			w.woken = w.woken || w.names(child) && (w.opts&WNOTHREAD == 0 || child.owner == w.thread.owns())
+		}
+	}
+}
+
+// wakes says whether wakeWaits has marked a wait, and takes the mark away.
+func (w *waiter) wakes() bool {
+	woken := w.woken
+	w.woken = false
+	return woken
 }
 
 func everyWait(*waiter) bool { return true }

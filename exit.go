@@ -18,7 +18,7 @@ import (
 //  2. each child's group, then the process's own, may have become orphaned: this
 //     looks at parents as they are after step 1;
 //  3. the process is a zombie, and its parent's waits see it; or, where nobody
-//     has to wait, it ends at once.
+//     has to wait, it ends at once. The reaper is told of its zombies before that.
 //
 // Invariant: no process has a parent that is a zombie (I5).
 
@@ -173,26 +173,31 @@ func (s *state) finishExit(at slab.Index, cause WaitCause) {
 	}
 	p.setState(Zombie, cause)
 	parent := r.parent
-	waits := s.notifyEnd(at, r, false)
 	if len(zombies) > 0 {
-		s.passZombies(parent, zombies)
-	} else if waits && s.blocks(parent) && !s.offer(at) {
+		s.passZombies(at, r, zombies)
+	} else if waits := s.notifyEnd(at, r, false); waits && s.blocks(parent) && !s.offer(at) {
 		s.childEnded(at)
 	}
 }
 
-// passZombies tells the reaper of the zombies that it has got. The waits of the
-// parent and of the reaper see the whole exit at once, and choose among all that
-// is ready then (kernel: exit_notify holds tasklist_lock all the while).
-func (s *state) passZombies(parent slab.Index, zombies []slab.Index) {
-	reaper := s.rows.At(zombies[0]).parent
-	for _, at := range zombies {
-		s.notifyEnd(at, s.rows.At(at), true)
+// passZombies tells the reaper of the zombies that it has got, then the parent of
+// the end itself. The waits that either wakes see the whole exit at once, and choose
+// among all that is ready then (kernel: exit_notify holds tasklist_lock all the
+// while).
+func (s *state) passZombies(at slab.Index, r *row, zombies []slab.Index) {
+	parent, reaper := r.parent, s.rows.At(zombies[0]).parent
+	for _, zombie := range zombies {
+		s.wakeWaits(reaper, s.rows.At(zombie))
 	}
+	s.wakeWaits(parent, r)
+	for _, zombie := range zombies {
+		s.notifyEnd(zombie, s.rows.At(zombie), true)
+	}
+	s.notifyEnd(at, r, false)
 	if parent != 0 && parent != reaper {
-		s.lookAgain(parent, everyWait)
+		s.lookAgain(parent, (*waiter).wakes)
 	}
-	s.lookAgain(reaper, everyWait)
+	s.lookAgain(reaper, (*waiter).wakes)
 }
 
 // notifyEnd tells the parent of a zombie that it can wait for it, or ends the

@@ -323,15 +323,19 @@ func (s *state) shoot(p *Process, a *aim, k *KillResult) *Error {
 	} else {
 		var m posted
 		m.direct, m.reason = a.thread, a.op
-		m.info.Signal, m.info.Code, m.info.PID, m.info.UID, m.info.Value = a.sig, a.code, p.pid, s.uidOf(p), a.value
+		m.info.Signal, m.info.Code, m.info.PID, m.info.UID, m.info.Value = a.sig, a.code, s.ownNumber(p), s.uidOf(p), a.value
 		s.record = true
+		fades, own := s.whereFades(p, a), m.info.PID
 		for i := range s.aimed {
 			m.to, m.thread = s.aimed[i].process, s.aimed[i].thread
 			if r := s.row(m.to); r != nil && r.space != 0 {
-				m.info.PID, m.force = s.sender(r, p)
+				_, m.force = s.sender(r, p)
+			}
+			if m.force || fades.at(i, m.to) {
+				m.info.PID = 0
 			}
 			s.shootOne(&m, i, k)
-			m.info.PID, m.force = p.pid, false
+			m.info.PID, m.force = own, false
 		}
 		s.settle()
 		s.record = false
@@ -346,11 +350,51 @@ func (s *state) shoot(p *Process, a *aim, k *KillResult) *Error {
 	return nil
 }
 
+// ownNumber is a sender's number in its own namespace. The kernel gives it to
+// receivers in a namespace above too, where it is somebody else's (seen; kernel:
+// prepare_kill_siginfo, and send_signal_locked takes it away but does not translate).
+func (s *state) ownNumber(p *Process) PID {
+	if r := s.row(p); r.space != 0 {
+		return s.pidIn(p, s.spaceOf(r))
+	}
+	return p.pid
+}
+
 // sender is a sender's number as a receiver sees it. One that it can't see gets
 // through an init's immunity (kernel: send_signal_locked).
 func (s *state) sender(to *row, from *Process) (PID, bool) {
 	n := s.pidIn(from, s.spaceOf(to))
 	return n, n == 0
+}
+
+// fading is where the targets of one call no longer see who the sender is.
+type fading struct {
+	upTo int    // of a group: all up to here do not
+	from uint64 // of everybody: nor do those born since
+}
+
+func (f fading) at(i int, to *Process) bool { return i < f.upTo || f.from != 0 && to.id >= f.from }
+
+// whereFades: the kernel gives all targets the same record, and takes the sender's
+// number out of it for the first one that can't see him: those after that one don't
+// either. Of a group the newest member comes first, of everybody the oldest (seen;
+// kernel: send_signal_locked, attach_pid).
+func (s *state) whereFades(p *Process, a *aim) (f fading) {
+	if len(s.aimed) < 2 || len(s.spaces) == 0 {
+		return f
+	}
+	everybody := a.pid == -1 && !a.isGroup
+	for i, to := range s.aimed {
+		if n, _ := s.sender(s.row(to.process), p); n != 0 {
+			continue
+		}
+		if !everybody {
+			f.upTo = i + 1
+		} else if id := to.process.id; f.from == 0 || id < f.from {
+			f.from = id
+		}
+	}
+	return f
 }
 
 // shootOne delivers to the i-th target; the first effect goes into the result at

@@ -375,9 +375,9 @@ func TestNamespaceInitSignals(t *testing.T) {
 	if e := x.kill(a.PID(), SIGCONT); e.Action != ResumedRun {
 		t.Errorf("%+v", e)
 	}
-	// Who the sender is, as the receiver sees it.
+	// Who the sender is: by the number in its own namespace, if the receiver sees it.
 	x.ok(a.SetDisposition(SIGUSR1, Handle, 0))
-	for from, want := range map[*Process]PID{x.init: 0, b: 2, c: 3} {
+	for from, want := range map[*Process]PID{x.init: 0, b: 2, c: 1} {
 		_, err := from.KillProcess(a, SIGUSR1)
 		x.ok(err)
 		d, ok := a.BeginHandler()

@@ -141,7 +141,7 @@ const (
 type SigInfo struct {
 	Signal Signal  `json:"signal"`
 	Code   SigCode `json:"code,omitzero"`
-	PID    PID     `json:"pid,omitzero"`    // the sender, or the child, as the receiver sees it; 0: nobody that it can see
+	PID    PID     `json:"pid,omitzero"`    // the child, as the receiver sees it; of a kill the sender's number in its own namespace; 0: nobody that it can see
 	UID    uint32  `json:"uid,omitzero"`    // its real user
 	Status int32   `json:"status,omitzero"` // with a CLD code: the exit code or the signal
 	Value  uint64  `json:"value,omitzero"`  // with SI_QUEUE

@@ -379,6 +379,12 @@ func (w *want) matches(r *row) bool {
 	if w.opts&WALL == 0 && (r.flags&flagOtherExit != 0) != (w.opts&WCLONE != 0) {
 		return false
 	}
+	return w.names(r)
+}
+
+// names is matches without regard to the signal that the child sends (kernel:
+// eligible_pid).
+func (w *want) names(r *row) bool {
 	switch {
 	case w.child != nil:
 		return r.process == w.child

@@ -152,14 +152,17 @@ func (t *Table) Do(s Step) (Outcome, error) {
 	if out.Kind == Answers && !a.runs() {
 		out = Outcome{Kind: Gone}
 	}
-	t.handle()
 	if hangsUp != nil && hangsUp.State() >= axprocess.Exiting {
 		clear(t.opened) // the exit of its leader hangs a pty up
 	}
-	if err := t.again(); err != nil {
-		return out, err
-	}
-	return out, t.table.Check()
+	return out, t.settle()
+}
+
+// settle lets everybody come to rest after a step: who runs handles what is pending
+// and begins anew what a signal has stopped.
+func (t *Table) settle() error {
+	t.handle()
+	return errors.Join(t.again(), t.table.Check())
 }
 
 // handle runs the handlers, which do nothing, of whoever runs.

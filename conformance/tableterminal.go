@@ -94,7 +94,7 @@ func (t *Table) terminals(a *tableActor, s Step) (Outcome, error) {
 }
 
 // otherEnd is what the terminal's other end does. After a hangup the terminal is
-// of no use to anybody.
+// of no use to anybody, until it is opened again.
 func (t *Table) otherEnd(s Step) (Outcome, error) {
 	switch s.Verb {
 	case "types":
@@ -102,15 +102,12 @@ func (t *Table) otherEnd(s Step) (Outcome, error) {
 		if err != nil {
 			return Outcome{}, err
 		}
-		err = t.terminal.Signal(sig)
-		t.handle()
-		out, _ := answered(err)
-		return out, t.again()
+		out, _ := answered(t.terminal.Signal(sig))
+		return out, t.settle()
 	case "hangup":
 		t.terminal.Hangup()
-		t.handle()
 		clear(t.opened)
-		return answered(nil)
+		return Outcome{Text: "ok"}, t.settle()
 	}
 	return Outcome{}, fmt.Errorf("the terminal does not know %q", s.Verb)
 }
