@@ -253,13 +253,7 @@ func (l *Live) newProcess(name string, pid int, maker *liveActor) (*liveProcess,
 	if err := unix.Stat(fmt.Sprintf("/proc/%d/ns/pid", pid), &own); err != nil {
 		return nil, err
 	}
-	p := &liveProcess{name: name, pid: pid}
-	if maker != nil {
-		p.spaces = slices.Clone(maker.process.spaces)
-	}
-	if len(p.spaces) == 0 || p.space() != own.Ino {
-		p.spaces = append(p.spaces, own.Ino)
-	}
+	p := &liveProcess{name: name, pid: pid, spaces: l.spaces(own.Ino, maker)}
 	var err error
 	if p.stat, err = unix.Open(fmt.Sprintf("/proc/%d/stat", pid), unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
 		return nil, err
@@ -270,6 +264,20 @@ func (l *Live) newProcess(name string, pid int, maker *liveActor) (*liveProcess,
 	}
 	l.processes = append(l.processes, p)
 	return p, nil
+}
+
+// spaces returns the namespaces from the world's to one that somebody is born in: as
+// of somebody who is in it already, else it is a new one below the maker's.
+func (l *Live) spaces(own uint64, maker *liveActor) []uint64 {
+	for _, p := range l.processes {
+		if !p.gone && p.space() == own {
+			return p.spaces
+		}
+	}
+	if maker == nil {
+		return []uint64{own}
+	}
+	return append(slices.Clone(maker.process.spaces), own)
 }
 
 // peer returns who connected, by the number outside.

@@ -17,7 +17,7 @@ import (
 // encode makes a step a command: its letter and its numbers.
 func (l *Live) encode(a *liveActor, s Step) ([]int, error) {
 	letters := map[string]rune{"clone": 't', "exit": 'x', "exit_group": 'g', "exec": 'e', "setsid": 's', "setpgid": 'p',
-		"getpgid": 'P', "getsid": 'S', "getppid": 'q', "getpid": 'm', "lastpid": 'n', "unshare": 'u', "pending": 'B'}
+		"getpgid": 'P', "getsid": 'S', "getppid": 'q', "getpid": 'm', "lastpid": 'n', "unshare": 'u', "setns": 'U', "pending": 'B'}
 	v := []int{int(letters[s.Verb])}
 	switch s.Verb {
 	case "exec", "setsid", "getppid", "getpid", "unshare", "pending":
@@ -33,7 +33,7 @@ func (l *Live) encode(a *liveActor, s Step) ([]int, error) {
 			return v, err
 		}
 		return nil, fmt.Errorf("%s would put an init into a group that goes by another number of its namespace", s)
-	case "getpgid", "getsid":
+	case "getpgid", "getsid", "setns":
 		return l.pids(a, v, s.Args)
 	case "fork":
 		return l.encodeFork(s)

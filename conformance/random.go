@@ -27,8 +27,8 @@ import (
 // Tally counts what a run of random stories has done.
 type Tally struct {
 	Stories, Steps int
-	Unordered      int // stories that ended in what the kernel leaves open, and parted there
-	Disturbed      int // stories that failed once and passed when they were acted again
+	Unordered      int     // stories that ended in what the kernel leaves open, and parted there
+	Disturbed      []error // of stories that failed once and passed when they were acted again
 }
 
 // Add adds another run's counts.
@@ -36,7 +36,7 @@ func (t *Tally) Add(other Tally) {
 	t.Stories += other.Stories
 	t.Steps += other.Steps
 	t.Unordered += other.Unordered
-	t.Disturbed += other.Disturbed
+	t.Disturbed = append(t.Disturbed, other.Disturbed...)
 }
 
 // Random acts random stories, all determined by seed, until steps have been taken.
@@ -53,7 +53,7 @@ func Random(ctx context.Context, p *Program, seed uint64, steps int) (tally Tall
 		case !ordered:
 			tally.Unordered++
 		case Act(story, p, true) == nil:
-			tally.Disturbed++
+			tally.Disturbed = append(tally.Disturbed, err)
 		default:
 			return tally, Shorten(story, p, err)
 		}

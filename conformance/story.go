@@ -100,6 +100,7 @@ var verbs = map[string][2]int{
 	"readtty":    {0, 0},
 	"writetty":   {0, 0},
 	"unshare":    {0, 0}, // the children to come are born in a new pid namespace
+	"setns":      {1, 1}, // NAME: the children to come are born in the pid namespace of that process
 	"types":      {1, 1}, // SIGNAL: what a key of the terminal sends to the foreground
 	"hangup":     {0, 0}, // the terminal's other end is closed
 	"is":         {1, 9}, // of a process: parent=NAME group=NAME session=NAME state=STATE
@@ -156,7 +157,7 @@ func (s Story) NeedsRoot() bool {
 
 func (s Step) needsRoot() bool {
 	switch s.Verb {
-	case "lastpid", "getpid", "unshare":
+	case "lastpid", "getpid", "unshare", "setns":
 		return true
 	case "fork":
 		return slices.ContainsFunc(s.Args, func(arg string) bool { return arg == "newpid" || strings.HasPrefix(arg, "pid=") })

@@ -222,6 +222,8 @@ func (t *Table) act(a *tableActor, s Step) (Outcome, error) {
 	case "unshare":
 		_, err := a.Unshare()
 		return answered(err)
+	case "setns":
+		return t.setns(a, s.Args[0])
 	case "subreaper":
 		return answered(p.SetChildSubreaper(s.Args[0] == "on"))
 	case "setpgid", "getpgid", "getsid", "wait4", "waitid", "kill", "tkill", "tgkill", "setpgrp":
@@ -236,6 +238,18 @@ func (t *Table) act(a *tableActor, s Step) (Outcome, error) {
 		return t.useUp(s)
 	}
 	return t.terminals(a, s)
+}
+
+// setns is setns(2) with a pidfd: its process must have its leader.
+func (t *Table) setns(a *tableActor, whose string) (Outcome, error) {
+	i := slices.IndexFunc(t.processes, func(p named) bool { return p.name == whose })
+	if i < 0 {
+		return Outcome{}, fmt.Errorf("no process is named %q", whose)
+	}
+	if p := t.processes[i]; p.State() == axprocess.Running && !p.IsLeaderExited() {
+		return answered(a.Setns(p.Namespace()))
+	}
+	return Outcome{Text: "ESRCH"}, nil
 }
 
 func (t *Table) fork(a *tableActor, s Step) (Outcome, error) {

@@ -33,7 +33,6 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
-#include <time.h>
 #include <unistd.h>
 
 static long call6(long n, long a, long b, long c, long d, long e, long f)
@@ -225,6 +224,17 @@ static long do_queue(long pid, long sig, long value)
 	return call(SYS_rt_sigqueueinfo, pid, sig, &info, 0, 0);
 }
 
+/* do_setns makes the children to come be born in the pid namespace of a process. */
+static long do_setns(long pid)
+{
+	long fd = call(SYS_pidfd_open, pid, 0, 0, 0, 0);
+	if (fd < 0)
+		return fd;
+	long ret = call(SYS_setns, fd, CLONE_NEWPID, 0, 0, 0);
+	call(SYS_close, fd, 0, 0, 0, 0);
+	return ret;
+}
+
 static long do_lastpid(long n)
 {
 	char text[24];
@@ -362,6 +372,9 @@ static int answer(int fd, long *v)
 		return 1;
 	case 'T':
 		v[0] = do_terminal(v[1], v[2]);
+		return 1;
+	case 'U':
+		v[0] = do_setns(v[1]);
 		return 1;
 	case 'u':
 		v[0] = call(SYS_unshare, CLONE_NEWPID, 0, 0, 0, 0);

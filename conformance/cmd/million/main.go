@@ -64,7 +64,11 @@ func run(seed uint64, steps, workers int) int {
 		})
 	}
 	done.Wait()
-	fmt.Printf("seed %d, %d workers: %+v in %s\n", seed, workers, all, time.Since(begin).Round(time.Second))
+	for _, err := range all.Disturbed {
+		fmt.Printf("once only: %v\n", err)
+	}
+	fmt.Printf("seed %d, %d workers: %d stories of %d steps in %s; %d parted in what the kernel leaves open, %d once only\n",
+		seed, workers, all.Stories, all.Steps, time.Since(begin).Round(time.Second), all.Unordered, len(all.Disturbed))
 	if differs || all.Steps < steps {
 		return 1
 	}
