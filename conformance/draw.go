@@ -186,7 +186,8 @@ func (g *generator) draw(actor string) []Step {
 	case n < 110:
 		return step("unshare")
 	case n < 111:
-		return step("setns", g.alive())
+		whose := g.table.actors[g.alive()].Process() // a thread has no pidfd
+		return step("setns", g.table.processName(whose))
 	}
 	return g.drawPending(actor)
 }
