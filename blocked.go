@@ -164,10 +164,10 @@ func (s *state) offer(at slab.Index) bool {
 	if r.parent == 0 || s.rows.At(r.parent).stopped() {
 		return false
 	}
+	p, parent := r.process, r.parent
 	if x := s.rows.At(r.parent).extra; x != nil && x.waits.missed {
-		p := r.process
 		s.lookAgain(r.parent, func(w *waiter) bool { return w.ready(r) != 0 && w.accepts(r, w.thread) })
-		return p.State() == Freed
+		return s.consumed(p, parent)
 	}
 	var lists [4]*waitList
 	if r.extra != nil {
@@ -201,6 +201,17 @@ func (s *state) offer(at slab.Index) bool {
 	opts := taker.opts
 	s.complete(taker, WaitResult{}, nil)
 	taker.result = s.take(at, cause, opts)
+	s.consumed(p, parent)
+	return true
+}
+
+// consumed says whether the end of a child was, and lets the other waits that it has
+// woken see that it is gone.
+func (s *state) consumed(p *Process, parent slab.Index) bool {
+	if p.State() != Freed {
+		return false
+	}
+	s.childGone(parent, p.group.Load().pgid)
 	return true
 }
 
@@ -240,22 +251,24 @@ func (s *state) lookAgain(at slab.Index, woken func(*waiter) bool) {
 	}
 }
 
-// childGone: what a freed child leaves behind are waits that nothing can
-// complete any more.
-func (s *state) childGone(parent slab.Index, pgid PID, child *extra) {
-	if child != nil {
-		for w := child.watchers.first; w != nil; w = child.watchers.first {
-			s.complete(w, WaitResult{}, w.noChild())
-		}
-	}
+// childGone: the end of a child that is freed at once leaves behind waits that
+// nothing can complete any more. A zombie that is freed later wakes nobody: the waits
+// that are left had no hope in it (kernel: release_task wakes no wait; seen: a wait
+// for a group goes on when the last child has left the group).
+func (s *state) childGone(parent slab.Index, pgid PID) {
 	if x := s.rows.At(parent).extra; x != nil && len(x.waits.all) > 0 && x.stop.signal == 0 {
 		if w := x.waits.any.first; w != nil && !s.hasMatch(parent, w.thread, &w.want) {
-			for w := x.waits.any.first; w != nil; w = x.waits.any.first {
-				s.complete(w, WaitResult{}, w.noChild())
-			}
+			s.failAll(&x.waits.any)
 		}
 		s.failHopeless(parent, &x.waits.odd)
 		s.failHopeless(parent, x.waits.groups[pgid])
+	}
+}
+
+// failAll completes the waits of a list with ECHILD.
+func (s *state) failAll(l *waitList) {
+	for w := l.first; w != nil; w = l.first {
+		s.complete(w, WaitResult{}, w.noChild())
 	}
 }
 

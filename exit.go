@@ -220,7 +220,9 @@ func (s *state) notifyEnd(at slab.Index, r *row, adopted bool) (waits bool) {
 		if !adopted {
 			p.setState(Freed, p.cause())
 		}
+		above, pgid := r.parent, p.group.Load().pgid
 		s.free(at, "its parent waits for no child")
+		s.childGone(above, pgid)
 		return false
 	}
 	if !adopted {
@@ -369,7 +371,7 @@ func (s *state) free(at slab.Index, why string) {
 	r := s.rows.At(at)
 	p := r.process
 	s.logProcess(EventFreed, p, why)
-	parent, extra := r.parent, r.extra
+	extra := r.extra
 	s.abandon(at, r)
 	s.quit(r)
 	s.procs.Set(uint32(p.pid), nil)
@@ -377,12 +379,11 @@ func (s *state) free(at slab.Index, why string) {
 	s.surrender(p.pid, ns, r.number)
 	p.setState(Freed, p.cause())
 	p.at = 0
-	pgid := p.group.Load().pgid
 	s.rows.Free(at)
 	if ns != nil {
 		s.leaveSpace(ns)
 	}
-	if parent != 0 {
-		s.childGone(parent, pgid, extra)
+	if extra != nil {
+		s.failAll(&extra.watchers)
 	}
 }
