@@ -54,7 +54,8 @@ type Cmd struct {
 	Dir  string   // "": this process's own
 
 	// As in os/exec: an *os.File is passed on as it is, nil is /dev/null, for
-	// others there is a pipe and a goroutine that copies.
+	// others there is a pipe and a goroutine that copies. Unlike there, Wait gets what
+	// is in the pipe at the end, whoever still holds it.
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 
@@ -258,7 +259,7 @@ func (c *Cmd) Wait() (*Report, error) {
 			e.endAll()
 		}
 	}
-	err := c.finishCopies(len(e.targets()) > 0)
+	err := c.finishCopies()
 	k.sweep(c.follow, scanAll(), true)
 	k.await(func() bool { return k.settle() == 0 }, nil, time.After(settleLimit))
 	c.follow.stop()

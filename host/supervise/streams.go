@@ -6,6 +6,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // This file is about standard streams: files are passed on as they are; for other
@@ -116,10 +118,10 @@ func (c *Cmd) output(s *streams, to io.Writer) error {
 	}
 	s.files, s.own = append(s.files, w), append(s.own, w)
 	c.copies = append(c.copies, &copying{ours: r, done: make(chan error, 1), copy: func() error {
+		defer r.Close()
 		_, err := io.Copy(to, r)
-		_ = r.Close()
 		if errors.Is(err, os.ErrDeadlineExceeded) {
-			return nil // finishCopies has ended it
+			return rest(to, r) // finishCopies has ended it
 		}
 		return err
 	}})
@@ -134,26 +136,43 @@ func (s *streams) null(mode int) error {
 	return err
 }
 
-// finishCopies waits for the copies. If something is left that may hold a pipe,
-// what is in it now is all that counts.
-func (c *Cmd) finishCopies(held bool) error {
+// rest copies what is in a pipe at this moment.
+func rest(to io.Writer, r *os.File) error {
+	if err := r.SetReadDeadline(time.Time{}); err != nil {
+		return err
+	}
+	raw, err := r.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var n int
+	var ierr error
+	if err := raw.Control(func(fd uintptr) { n, ierr = unix.IoctlGetInt(int(fd), unix.TIOCINQ) }); err != nil || ierr != nil {
+		return errors.Join(err, ierr)
+	}
+	_, err = io.CopyN(to, r, int64(n))
+	return err
+}
+
+// finishCopies ends the copies. What may stay, and what nobody saw, may hold a pipe
+// as long as it likes: what is in it now is all that counts.
+func (c *Cmd) finishCopies() error {
 	var errs []error
 	for _, copying := range c.copies {
-		if held && !copying.input {
-			_ = copying.ours.SetDeadline(time.Now().Add(heldPipe))
-		}
 		if !copying.input {
+			_ = copying.ours.SetReadDeadline(time.Now())
 			errs = append(errs, <-copying.done)
 			continue
 		}
 		select { // nobody reads it any more, and the reader that feeds it may block
 		case err := <-copying.done:
 			errs = append(errs, err)
-		case <-time.After(heldPipe):
+		case <-time.After(feedLimit):
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// heldPipe is how long a pipe that somebody may hold is read on.
-const heldPipe = 200 * time.Millisecond
+// feedLimit is how long is waited for what feeds the command's input, after its
+// end.
+const feedLimit = 200 * time.Millisecond
