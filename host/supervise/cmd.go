@@ -198,7 +198,7 @@ func (c *Cmd) PID() axprocess.PID { return axprocess.PID(c.pid) }
 // Descendants returns what is alive now, the command included, oldest first.
 // What the follower can't see at once is looked for.
 func (c *Cmd) Descendants() []Process {
-	c.keeper.sweep(c.follow, scanAll(), false)
+	c.keeper.sweep(c.follow, c.keeper.look(), false)
 	return c.keeper.copies(func(r *record) bool { return !r.isDead() })
 }
 
@@ -209,7 +209,7 @@ func (c *Cmd) Signal(sig syscall.Signal) error {
 
 // SignalBelow sends sig to each descendant but the command, one by one.
 func (c *Cmd) SignalBelow(sig syscall.Signal) {
-	c.keeper.sweep(c.follow, scanAll(), false)
+	c.keeper.sweep(c.follow, c.keeper.look(), false)
 	for _, r := range c.keeper.living() {
 		if r.ID == 1 {
 			continue
@@ -247,7 +247,7 @@ func (c *Cmd) Wait() (*Report, error) {
 	first := k.root()
 	ended := k.await(func() bool { k.mu.Lock(); defer k.mu.Unlock(); return first.isDead() }, c.end, nil)
 	e := &ending{Cmd: c}
-	k.sweep(c.follow, scanAll(), false)
+	k.sweep(c.follow, k.look(), false)
 	if ended {
 		e.leftBehind(first)
 	}
@@ -260,7 +260,7 @@ func (c *Cmd) Wait() (*Report, error) {
 		}
 	}
 	err := c.finishCopies()
-	k.sweep(c.follow, scanAll(), true)
+	k.sweep(c.follow, k.look(), true)
 	k.await(func() bool { return k.settle() == 0 }, nil, time.After(settleLimit))
 	c.follow.stop()
 	if verr := k.verify(); verr != nil {

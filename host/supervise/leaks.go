@@ -142,7 +142,7 @@ func (e *ending) await() bool {
 			return done
 		default:
 		}
-		if e.keeper.sweep(e.follow, scanAll(), false); done && len(e.still()) == 0 {
+		if e.keeper.sweep(e.follow, e.keeper.look(), false); done && len(e.still()) == 0 {
 			return true
 		}
 		e.tell()
@@ -199,7 +199,7 @@ func (e *ending) endAll() {
 			e.signal(r, unix.SIGKILL)
 		}
 		k.await(func() bool { return gone(k, before) }, nil, time.After(killLimit))
-		k.sweep(e.follow, scanAll(), false)
+		k.sweep(e.follow, k.look(), false)
 		if gone(k, before) {
 			stuck = 0
 		} else if stuck++; stuck == 3 {
@@ -225,7 +225,7 @@ func (e *ending) freeze() {
 				e.signal(r, unix.SIGSTOP)
 			}
 		}
-		if e.keeper.sweep(e.follow, scanAll(), false) == 0 && news == 0 {
+		if e.keeper.sweep(e.follow, e.keeper.look(), false) == 0 && news == 0 {
 			return
 		}
 	}

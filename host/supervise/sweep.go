@@ -158,6 +158,21 @@ func (k *keeper) zombies(f follower, found map[int]stat) {
 // waitStatus is a zombie's status from its stat line.
 func waitStatus(st *stat) unix.WaitStatus { return unix.WaitStatus(st.exitStatus) }
 
+// look reads the stat lines of all processes, or of none if no descendant can be
+// among them: orphans come to us, so as long as there is one we have a child.
+func (k *keeper) look() map[int]stat {
+	if childless() && len(k.living()) == 0 {
+		return map[int]stat{}
+	}
+	return scanAll()
+}
+
+// childless says whether this process has neither children nor tracees.
+func childless() bool {
+	var info unix.Siginfo
+	return unix.Waitid(unix.P_ALL, 0, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT|unix.WALL, nil) == unix.ECHILD
+}
+
 // scanAll reads the stat lines of all processes.
 func scanAll() map[int]stat {
 	pids := allPIDs()
