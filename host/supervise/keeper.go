@@ -365,6 +365,7 @@ func (k *keeper) end(r *record, cause axprocess.WaitCause, code int32, at time.T
 	if p == nil || p.State() >= axprocess.Zombie {
 		return
 	}
+	k.freeReaped(p)
 	children := p.Children()
 	k.findReaper(p, children)
 	if cause == axprocess.Killed || cause == axprocess.Dumped {
@@ -382,6 +383,16 @@ func (k *keeper) end(r *record, cause axprocess.WaitCause, code int32, at time.T
 	}
 	for _, c := range children {
 		k.reparented(c, p, at)
+	}
+}
+
+// freeReaped finds out which children of a process that has ended it had waited
+// for: of those that are still there it had not.
+func (k *keeper) freeReaped(p *axprocess.Process) {
+	for c := range p.AllChildren() {
+		if r, _ := axprocess.DataOf[*record](c); r != nil && r.isDead() && k.isGone(r) {
+			k.freed(r, p.PID(), time.Time{}, true)
+		}
 	}
 }
 
@@ -505,6 +516,9 @@ func (k *keeper) settleOne(r *record) {
 
 // isGone says whether a record's process has ended and was waited for.
 func (k *keeper) isGone(r *record) bool {
+	if _, err := unix.Getpgid(int(r.PID)); err == unix.ESRCH {
+		return true
+	}
 	st, ok := readStat(int(r.PID))
 	return !ok || r.start != 0 && st.start != r.start
 }

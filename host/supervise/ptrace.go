@@ -80,10 +80,26 @@ func (t *tracer) start(k *keeper, l *launch) error {
 		}
 		result <- err
 		if err == nil {
+			if k.alone {
+				quietStops()
+			}
 			t.loop()
 		}
 	})
 	return <-result
+}
+
+// quietStops spares this process the signals that say that a child or tracee has
+// stopped, each of which wakes another thread: waits hear of it without (SA_NOCLDSTOP
+// of sigaction(2)). It is for those who have no other children.
+func quietStops() {
+	const flags, noStops = 1, 1 // in struct sigaction of 64-bit machines
+	var action [4]uint64
+	if _, _, e := unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(unix.SIGCHLD), 0, uintptr(unsafe.Pointer(&action)), 8, 0, 0); e != 0 {
+		return
+	}
+	action[flags] |= noStops
+	_, _, _ = unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(unix.SIGCHLD), uintptr(unsafe.Pointer(&action)), 0, 8, 0, 0)
 }
 
 // onOwnThread calls do on a thread that has no children and is not the main one,
@@ -193,10 +209,12 @@ func ptrace(request, pid int, addr, data uintptr) error {
 	return nil
 }
 
-// loop answers events until nothing is traced.
+// loop answers events until nothing is traced. An event is looked at and left: most
+// stops are over when the tracee goes on, and an end is consumed when what may have
+// changed before it has been read.
 func (t *tracer) loop() {
 	for {
-		pid, ended, err := peek()
+		pid, code, status, err := peek()
 		if err == unix.ECHILD {
 			if len(t.dead) > 0 {
 				t.doubt.Store(true) // somebody was killed while giving birth
@@ -207,26 +225,26 @@ func (t *tracer) loop() {
 			continue
 		}
 		at := t.k.now()
-		if ended && t.tracees[pid] == pid {
+		if code < cldExited || code > cldDumped {
+			t.stopped(pid, status, at)
+			continue
+		}
+		if t.tracees[pid] == pid {
 			t.beforeEnd(pid)
 		}
 		var ws unix.WaitStatus
-		n, err := unix.Wait4(pid, &ws, unix.WALL|unix.WNOTHREAD|unix.WNOHANG, nil)
-		switch {
-		case err != nil || n != pid:
-		case ws.Exited(), ws.Signaled():
+		if n, err := unix.Wait4(pid, &ws, unix.WALL|unix.WNOTHREAD|unix.WNOHANG, nil); err == nil && n == pid && !ws.Stopped() {
 			t.end(pid, ws, at)
-		case ws.Stopped():
-			t.stopped(pid, ws, at)
 		}
 	}
 }
 
-// peek waits for an event and leaves it; ended says whether it is an end.
-func peek() (pid int, ended bool, err error) {
+// peek waits for an event and leaves it: whose, its code of sigaction(2), and its
+// status: of a stop the signal, and above it what ptrace(2) stopped it for.
+func peek() (pid, code, status int, err error) {
 	var info unix.Siginfo
 	err = unix.Waitid(unix.P_ALL, 0, &info, unix.WEXITED|unix.WSTOPPED|unix.WNOWAIT|unix.WALL|unix.WNOTHREAD, nil)
-	return siPID(&info), info.Code >= cldExited && info.Code <= cldDumped, err
+	return siPID(&info), int(info.Code), siStatus(&info), err
 }
 
 // The ends among the codes of sigaction(2): CLD_EXITED, CLD_KILLED, CLD_DUMPED.
@@ -291,15 +309,17 @@ func (t *tracer) processEnd(pid int, cause axprocess.WaitCause, code int32, at t
 }
 
 // stopped answers a stop.
-func (t *tracer) stopped(tid int, ws unix.WaitStatus, at time.Time) {
-	sig := ws.StopSignal()
-	switch event := int(ws) >> 16; event {
+func (t *tracer) stopped(tid, status int, at time.Time) {
+	sig := syscall.Signal(status & 0xff)
+	switch event := status >> 8; event {
 	case unix.PTRACE_EVENT_FORK, unix.PTRACE_EVENT_VFORK, unix.PTRACE_EVENT_CLONE:
 		t.forked(tid, event, at)
 		t.resume(tid, 0)
 	case unix.PTRACE_EVENT_EXEC:
-		t.execed(tid, at)
-		t.resume(tid, 0)
+		if t.consume(tid) {
+			t.execed(tid, at)
+			t.resume(tid, 0)
+		}
 	case unix.PTRACE_EVENT_STOP:
 		if t.tracees[tid] == 0 {
 			t.announced(tid, at)
@@ -309,7 +329,7 @@ func (t *tracer) stopped(tid int, ws unix.WaitStatus, at time.Time) {
 			if t.tracees[tid] == tid {
 				t.k.stops(tid, axprocess.Signal(sig))
 			}
-			_ = ptrace(unix.PTRACE_LISTEN, tid, 0, 0)
+			t.leave(tid)
 		default:
 			if t.tracees[tid] == tid {
 				t.k.stops(tid, 0)
@@ -319,6 +339,28 @@ func (t *tracer) stopped(tid int, ws unix.WaitStatus, at time.Time) {
 	default:
 		t.resume(tid, sig)
 	}
+}
+
+// leave leaves a tracee in a group stop.
+func (t *tracer) leave(tid int) {
+	if t.consume(tid) {
+		_ = ptrace(unix.PTRACE_LISTEN, tid, 0, 0)
+	}
+}
+
+// consume takes a stop from what waits show: a listening tracee's would be shown
+// again, and one that was executed by another thread than the leader is not let go of
+// before (kernel: looks_like_a_spurious_pid). False: it was killed meanwhile.
+func (t *tracer) consume(tid int) bool {
+	var ws unix.WaitStatus
+	n, err := unix.Wait4(tid, &ws, unix.WALL|unix.WNOTHREAD|unix.WNOHANG, nil)
+	if err != nil || n != tid {
+		return false
+	}
+	if !ws.Stopped() {
+		t.end(tid, ws, t.k.now())
+	}
+	return ws.Stopped()
 }
 
 // resume lets a tracee go on; ESRCH means that it was killed meanwhile, which its

@@ -170,7 +170,7 @@ func TestMany(t *testing.T) {
 		}
 		for i := range rep.Processes[1:] {
 			p := &rep.Processes[i+1]
-			if p.StartedBy != 1 || p.Cause != axprocess.Exited || p.Code != int32(i%7) || p.ReapedBy != rep.Processes[0].PID {
+			if p.StartedBy != 1 || p.Cause != axprocess.Exited || p.Code != int32(i%7) || p.ReapedBy != rep.Processes[0].PID || len(p.Reparented) > 0 {
 				t.Fatalf("number %d: %+v", i, p)
 			}
 		}
