@@ -232,8 +232,8 @@ func (h *Thread) Exit(code int32) (last bool, err error) {
 			h.process.code = code
 		}
 		s.stopThread(h.process.at, r, h)
-		s.settle()
 		last = r.nthreads == 0
+		s.settle() // which may end the others, and the process
 	}
 	s.leave()
 	return last, refused.orNil()

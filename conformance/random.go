@@ -129,15 +129,20 @@ func (t *Table) waits(p *axprocess.Process) bool {
 
 // ordered says whether what has happened since could come in one order only:
 //   - one process has ended, or several without children;
-//   - the children of threads that end together pass on in either order;
+//   - the children of threads that end together pass on in either order, and a
+//     blocked wait may see them before the end of the last thread;
 //   - of several children that end, stop or continue, the first to do so is what a
 //     blocked wait returns, and what a SIGCHLD that stays pending tells of;
 //   - of a child that continues and ends at once a blocked wait may see either.
 func (t *Table) ordered(before map[*axprocess.Process]person) bool {
 	ended, parents := 0, 0
+	waits := false
+	for _, had := range before {
+		waits = waits || had.waits
+	}
 	changed := map[*axprocess.Process]int{} // children, by parent
 	for p, had := range before {
-		if had.threads-len(p.Threads()) > 1 && had.children > 1 {
+		if had.threads-len(p.Threads()) > 1 && (had.children > 1 || had.children > 0 && waits) {
 			return false
 		}
 		if p.State() >= axprocess.Zombie {
