@@ -45,9 +45,9 @@ const (
 
 const (
 	ringLen     = 8 << 20
-	maxFollowed = 1 << 20
-	pgidIndex   = 2 // PIDTYPE_PGID
-	sidIndex    = 3 // PIDTYPE_SID
+	maxFollowed = 1 << 17 // processes at once; what has no room is lost, and counted
+	pgidIndex   = 2       // PIDTYPE_PGID
+	sidIndex    = 3       // PIDTYPE_SID
 	pointerLen  = 8
 )
 
@@ -96,21 +96,22 @@ func (b *bpf) load() error {
 	if err := b.makeMaps(); err != nil {
 		return err
 	}
+	// Raw tracepoints: for others the library reads all of the kernel's types once
+	// more for each program.
 	for _, p := range []struct {
-		at     ebpf.AttachType
 		to     string
 		instrs asm.Instructions
 	}{
-		{ebpf.AttachTraceRawTp, "task_newtask", b.onFork(o)},
-		{ebpf.AttachTraceRawTp, "sched_process_exec", b.onExec(o)},
-		{ebpf.AttachTraceRawTp, "sched_process_exit", b.onExit(o)},
-		{ebpf.AttachTraceRawTp, "sched_process_free", b.onFreed(o)},
+		{"task_newtask", b.onFork(o)},
+		{"sched_process_exec", b.onExec(o)},
+		{"sched_process_exit", b.onExit(o)},
+		{"sched_process_free", b.onFreed(o)},
 	} {
-		program, err := ebpf.NewProgram(&ebpf.ProgramSpec{Type: ebpf.Tracing, AttachType: p.at, AttachTo: p.to, License: "GPL", Instructions: p.instrs})
+		program, err := ebpf.NewProgram(&ebpf.ProgramSpec{Type: ebpf.RawTracepoint, License: "GPL", Instructions: p.instrs})
 		if err == nil {
 			b.programs = append(b.programs, program)
 			var l link.Link
-			if l, err = link.AttachTracing(link.TracingOptions{Program: program}); err == nil {
+			if l, err = link.AttachRawTracepoint(link.RawTracepointOptions{Name: p.to, Program: program}); err == nil {
 				b.links = append(b.links, l)
 			}
 		}
@@ -139,22 +140,38 @@ func (b *bpf) makeMaps() (err error) {
 // In all programs: R6 the context, R7 the task whose process decides, R8 the task
 // that is told of, R9 the event.
 
+// read copies n bytes at an offset of the kernel's object from points to.
+func read(to asm.Register, toAt int32, n int32, from asm.Register, at int16) asm.Instructions {
+	return asm.Instructions{
+		asm.Mov.Reg(asm.R3, from),
+		asm.Add.Imm(asm.R3, int32(at)),
+		asm.Mov.Reg(asm.R1, to),
+		asm.Add.Imm(asm.R1, toAt),
+		asm.Mov.Imm(asm.R2, n),
+		asm.FnProbeReadKernel.Call(),
+	}
+}
+
+// load reads a number of the kernel's object that from points to.
+func load(to asm.Register, size asm.Size, from asm.Register, at int16) asm.Instructions {
+	const scratch = -24
+	return append(read(asm.R10, scratch, int32(size.Sizeof()), from, at), asm.LoadMem(to, asm.R10, scratch, size))
+}
+
 // ifFollowed goes to the end unless the process of R7 is followed.
 func (b *bpf) ifFollowed(o offsets) asm.Instructions {
-	return asm.Instructions{
-		asm.LoadMem(asm.R2, asm.R7, o.tgid, asm.Word),
-		asm.StoreMem(asm.R10, -4, asm.R2, asm.Word),
+	return program(read(asm.R10, -4, 4, asm.R7, o.tgid), asm.Instructions{
 		asm.LoadMapPtr(asm.R1, b.followed.FD()),
 		asm.Mov.Reg(asm.R2, asm.R10),
 		asm.Add.Imm(asm.R2, -4),
 		asm.FnMapLookupElem.Call(),
 		asm.JEq.Imm(asm.R0, 0, "end"),
-	}
+	})
 }
 
 // fill reserves an event and writes what each has.
 func (b *bpf) fill(o offsets, kind int32, size int32) asm.Instructions {
-	return asm.Instructions{
+	return program(asm.Instructions{
 		asm.LoadMapPtr(asm.R1, b.events.FD()),
 		asm.Mov.Imm(asm.R2, size),
 		asm.Mov.Imm(asm.R3, 0),
@@ -162,31 +179,25 @@ func (b *bpf) fill(o offsets, kind int32, size int32) asm.Instructions {
 		asm.JEq.Imm(asm.R0, 0, "lost"),
 		asm.Mov.Reg(asm.R9, asm.R0),
 		asm.StoreImm(asm.R9, atKind, int64(kind), asm.Word),
-		asm.LoadMem(asm.R1, asm.R8, o.tgid, asm.Word),
-		asm.StoreMem(asm.R9, atTGID, asm.R1, asm.Word),
-		asm.LoadMem(asm.R1, asm.R8, o.pid, asm.Word),
-		asm.StoreMem(asm.R9, atTID, asm.R1, asm.Word),
-		asm.LoadMem(asm.R1, asm.R8, o.parent, asm.DWord),
-		asm.LoadMem(asm.R1, asm.R1, o.tgid, asm.Word),
-		asm.StoreMem(asm.R9, atParent, asm.R1, asm.Word),
-		asm.LoadMem(asm.R1, asm.R8, o.start, asm.DWord),
-		asm.StoreMem(asm.R9, atStart, asm.R1, asm.DWord),
 		asm.FnKtimeGetBootNs.Call(),
 		asm.StoreMem(asm.R9, atWhen, asm.R0, asm.DWord),
-	}
+	},
+		read(asm.R9, atTGID, 4, asm.R8, o.tgid),
+		read(asm.R9, atTID, 4, asm.R8, o.pid),
+		read(asm.R9, atStart, 8, asm.R8, o.start),
+		load(asm.R1, asm.DWord, asm.R8, o.parent),
+		read(asm.R9, atParent, 4, asm.R1, o.tgid))
 }
 
 // group writes the group and session, which a task has until it is reaped.
 func (o offsets) group() asm.Instructions {
-	return asm.Instructions{
-		asm.LoadMem(asm.R2, asm.R8, o.signal, asm.DWord),
-		asm.LoadMem(asm.R3, asm.R2, o.pids+pgidIndex*pointerLen, asm.DWord),
-		asm.LoadMem(asm.R3, asm.R3, o.numbers, asm.Word),
-		asm.StoreMem(asm.R9, atPGID, asm.R3, asm.Word),
-		asm.LoadMem(asm.R3, asm.R2, o.pids+sidIndex*pointerLen, asm.DWord),
-		asm.LoadMem(asm.R3, asm.R3, o.numbers, asm.Word),
-		asm.StoreMem(asm.R9, atSID, asm.R3, asm.Word),
+	pids := func(i, to int32) asm.Instructions {
+		return program(
+			load(asm.R1, asm.DWord, asm.R8, o.signal),
+			load(asm.R1, asm.DWord, asm.R1, o.pids+int16(i)*pointerLen),
+			read(asm.R9, to, 4, asm.R1, o.numbers))
 	}
+	return append(pids(pgidIndex, atPGID), pids(sidIndex, atSID)...)
 }
 
 // submit hands the event over and ends the program; without room for one that is
@@ -226,32 +237,33 @@ const cloneVfork = 0x4000
 func (b *bpf) onFork(o offsets) asm.Instructions {
 	return program(asm.Instructions{
 		asm.Mov.Reg(asm.R6, asm.R1),
-		asm.FnGetCurrentTaskBtf.Call(),
+		asm.FnGetCurrentTask.Call(),
 		asm.Mov.Reg(asm.R7, asm.R0),
 		asm.LoadMem(asm.R8, asm.R6, 0, asm.DWord),
-	}, b.ifFollowed(o), asm.Instructions{
+	}, b.ifFollowed(o),
 		// A new process is followed, before it runs; a thread's process is already.
-		asm.LoadMem(asm.R2, asm.R8, o.tgid, asm.Word),
-		asm.StoreMem(asm.R10, -4, asm.R2, asm.Word),
-		asm.LoadMem(asm.R2, asm.R8, o.start, asm.DWord),
-		asm.StoreMem(asm.R10, -16, asm.R2, asm.DWord),
-		asm.LoadMapPtr(asm.R1, b.followed.FD()),
-		asm.Mov.Reg(asm.R2, asm.R10),
-		asm.Add.Imm(asm.R2, -4),
-		asm.Mov.Reg(asm.R3, asm.R10),
-		asm.Add.Imm(asm.R3, -16),
-		asm.Mov.Imm(asm.R4, 0),
-		asm.FnMapUpdateElem.Call(),
-	}, b.fill(o, eventFork, headLen), o.group(), asm.Instructions{
-		asm.LoadMem(asm.R1, asm.R7, o.tgid, asm.Word),
-		asm.StoreMem(asm.R9, atExtra, asm.R1, asm.Word),
-		asm.Mov.Imm(asm.R1, 0),
-		asm.LoadMem(asm.R2, asm.R6, 8, asm.DWord),
-		asm.And.Imm(asm.R2, cloneVfork),
-		asm.JEq.Imm(asm.R2, 0, "unheld"),
-		asm.LoadMem(asm.R1, asm.R7, o.pid, asm.Word),
-		asm.StoreMem(asm.R9, atCode, asm.R1, asm.Word).WithSymbol("unheld"),
-	}, b.submit())
+		read(asm.R10, -4, 4, asm.R8, o.tgid),
+		read(asm.R10, -16, 8, asm.R8, o.start),
+		asm.Instructions{
+			asm.LoadMapPtr(asm.R1, b.followed.FD()),
+			asm.Mov.Reg(asm.R2, asm.R10),
+			asm.Add.Imm(asm.R2, -4),
+			asm.Mov.Reg(asm.R3, asm.R10),
+			asm.Add.Imm(asm.R3, -16),
+			asm.Mov.Imm(asm.R4, 0),
+			asm.FnMapUpdateElem.Call(),
+			asm.JNE.Imm(asm.R0, 0, "lost"), // it has no room
+		}, b.fill(o, eventFork, headLen), o.group(),
+		read(asm.R9, atExtra, 4, asm.R7, o.tgid),
+		asm.Instructions{
+			asm.StoreImm(asm.R9, atCode, 0, asm.Word),
+			asm.LoadMem(asm.R2, asm.R6, 8, asm.DWord),
+			asm.And.Imm(asm.R2, cloneVfork),
+			asm.JEq.Imm(asm.R2, 0, "unheld"),
+		},
+		read(asm.R9, atCode, 4, asm.R7, o.pid),
+		asm.Instructions{asm.Mov.Imm(asm.R0, 0).WithSymbol("unheld")},
+		b.submit())
 }
 
 func (b *bpf) onExec(o offsets) asm.Instructions {
@@ -266,17 +278,21 @@ func (b *bpf) onExec(o offsets) asm.Instructions {
 		asm.Add.Imm(asm.R1, atComm),
 		asm.Mov.Imm(asm.R2, commLen),
 		asm.FnGetCurrentComm.Call(),
-		asm.LoadMem(asm.R1, asm.R7, o.mm, asm.DWord),
-		asm.LoadMem(asm.R3, asm.R1, o.argStart, asm.DWord),
-		asm.LoadMem(asm.R2, asm.R1, o.argEnd, asm.DWord),
-		asm.Sub.Reg(asm.R2, asm.R3),
-		asm.StoreMem(asm.R9, atExtra, asm.R2, asm.Word),
-		// What is behind the arguments is the environment: it is cut off later.
-		asm.Mov.Reg(asm.R1, asm.R9),
-		asm.Add.Imm(asm.R1, headLen),
-		asm.Mov.Imm(asm.R2, argsLen),
-		asm.FnProbeReadUser.Call(),
-	}, b.submit())
+	},
+		// R8, the task, isn't needed any more: it becomes where the arguments are.
+		load(asm.R7, asm.DWord, asm.R7, o.mm),
+		load(asm.R8, asm.DWord, asm.R7, o.argStart),
+		load(asm.R2, asm.DWord, asm.R7, o.argEnd),
+		asm.Instructions{
+			asm.Sub.Reg(asm.R2, asm.R8),
+			asm.StoreMem(asm.R9, atExtra, asm.R2, asm.Word),
+			// What is behind the arguments is the environment: it is cut off later.
+			asm.Mov.Reg(asm.R1, asm.R9),
+			asm.Add.Imm(asm.R1, headLen),
+			asm.Mov.Imm(asm.R2, argsLen),
+			asm.Mov.Reg(asm.R3, asm.R8),
+			asm.FnProbeReadUser.Call(),
+		}, b.submit())
 }
 
 func (b *bpf) onExit(o offsets) asm.Instructions {
@@ -284,17 +300,19 @@ func (b *bpf) onExit(o offsets) asm.Instructions {
 		asm.Mov.Reg(asm.R6, asm.R1),
 		asm.LoadMem(asm.R7, asm.R6, 0, asm.DWord),
 		asm.Mov.Reg(asm.R8, asm.R7),
-	}, b.ifFollowed(o), b.fill(o, eventExit, headLen), o.group(), asm.Instructions{
-		asm.LoadMem(asm.R1, asm.R7, o.exitCode, asm.Word),
-		asm.LoadMem(asm.R2, asm.R6, 8, asm.DWord),
-		asm.And.Imm(asm.R2, 1),
-		asm.StoreMem(asm.R9, atExtra, asm.R2, asm.Word),
-		asm.JEq.Imm(asm.R2, 0, "coded"),
+	}, b.ifFollowed(o), b.fill(o, eventExit, headLen), o.group(),
+		read(asm.R9, atCode, 4, asm.R7, o.exitCode),
+		asm.Instructions{
+			asm.LoadMem(asm.R2, asm.R6, 8, asm.DWord),
+			asm.And.Imm(asm.R2, 1),
+			asm.StoreMem(asm.R9, atExtra, asm.R2, asm.Word),
+			asm.JEq.Imm(asm.R2, 0, "coded"),
+		},
 		// The last thread has set it (kernel: synchronize_group_exit).
-		asm.LoadMem(asm.R2, asm.R7, o.signal, asm.DWord),
-		asm.LoadMem(asm.R1, asm.R2, o.groupCode, asm.Word),
-		asm.StoreMem(asm.R9, atCode, asm.R1, asm.Word).WithSymbol("coded"),
-	}, b.submit())
+		load(asm.R1, asm.DWord, asm.R7, o.signal),
+		read(asm.R9, atCode, 4, asm.R1, o.groupCode),
+		asm.Instructions{asm.Mov.Imm(asm.R0, 0).WithSymbol("coded")},
+		b.submit())
 }
 
 // onFreed comes a moment after somebody has reaped the task, when its number may be
@@ -304,16 +322,18 @@ func (b *bpf) onFreed(o offsets) asm.Instructions {
 		asm.Mov.Reg(asm.R6, asm.R1),
 		asm.LoadMem(asm.R7, asm.R6, 0, asm.DWord),
 		asm.Mov.Reg(asm.R8, asm.R7),
-		asm.LoadMem(asm.R1, asm.R7, o.pid, asm.Word),
-		asm.LoadMem(asm.R2, asm.R7, o.tgid, asm.Word),
-		asm.JNE.Reg(asm.R1, asm.R2, "end"),
-	}, b.ifFollowed(o), asm.Instructions{
-		asm.LoadMem(asm.R1, asm.R0, 0, asm.DWord),
-		asm.LoadMem(asm.R2, asm.R7, o.start, asm.DWord),
-		asm.JNE.Reg(asm.R1, asm.R2, "end"),
-		asm.LoadMapPtr(asm.R1, b.followed.FD()),
-		asm.Mov.Reg(asm.R2, asm.R10),
-		asm.Add.Imm(asm.R2, -4),
-		asm.FnMapDeleteElem.Call(),
-	}, b.fill(o, eventFreed, headLen), b.submit())
+	},
+		load(asm.R9, asm.Word, asm.R7, o.pid),
+		load(asm.R2, asm.Word, asm.R7, o.tgid),
+		asm.Instructions{asm.JNE.Reg(asm.R9, asm.R2, "end")},
+		b.ifFollowed(o),
+		asm.Instructions{asm.LoadMem(asm.R9, asm.R0, 0, asm.DWord)},
+		load(asm.R2, asm.DWord, asm.R7, o.start),
+		asm.Instructions{
+			asm.JNE.Reg(asm.R9, asm.R2, "end"),
+			asm.LoadMapPtr(asm.R1, b.followed.FD()),
+			asm.Mov.Reg(asm.R2, asm.R10),
+			asm.Add.Imm(asm.R2, -4),
+			asm.FnMapDeleteElem.Call(),
+		}, b.fill(o, eventFreed, headLen), b.submit())
 }
