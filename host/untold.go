@@ -13,7 +13,6 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
-	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/link"
 )
 
@@ -139,29 +138,23 @@ type fields struct {
 }
 
 func taskFields() (f fields, err error) {
-	kernel, err := btf.LoadKernelSpec()
+	kernel, err := kerneltype.Load()
 	if err != nil {
 		return f, err
 	}
-	var task, signal, sighand *btf.Struct
-	for name, to := range map[string]**btf.Struct{"task_struct": &task, "signal_struct": &signal, "sighand_struct": &sighand} {
-		if err := kernel.TypeByName(name, to); err != nil {
-			return f, err
+	at := func(of, name string) (bits uint32) {
+		bits, ferr := kernel.Field(of, name)
+		if err == nil {
+			err = ferr
 		}
+		return bits
 	}
-	at := func(of *btf.Struct, name string) (bits uint32) {
-		m, found := kerneltype.Member(of, name)
-		if !found && err == nil {
-			err = fmt.Errorf("struct %s has no field %s", of.Name, name)
-		}
-		return uint32(m)
-	}
-	f.pid, f.tgid = int16(at(task, "pid")/8), int16(at(task, "tgid")/8)
-	f.start = int16(at(task, "start_boottime") / 8)
-	f.signal, f.sighand = int16(at(task, "signal")/8), int16(at(task, "sighand")/8)
-	bit := at(signal, "is_child_subreaper")
+	f.pid, f.tgid = int16(at("task_struct", "pid")/8), int16(at("task_struct", "tgid")/8)
+	f.start = int16(at("task_struct", "start_boottime") / 8)
+	f.signal, f.sighand = int16(at("task_struct", "signal")/8), int16(at("task_struct", "sighand")/8)
+	bit := at("signal_struct", "is_child_subreaper")
 	f.subreaper, f.subreaperBit = int16(bit/8), int32(bit%8)
-	action := int16(at(sighand, "action")/8) + int16(axprocess.SIGCHLD-1)*actionLen
+	action := int16(at("sighand_struct", "action")/8) + int16(axprocess.SIGCHLD-1)*actionLen
 	f.handler, f.flags = action, action+8
 	return f, err
 }

@@ -7,7 +7,6 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
-	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/link"
 	"github.com/cilium/ebpf/ringbuf"
 	"github.com/cilium/ebpf/rlimit"
@@ -60,7 +59,7 @@ type offsets struct {
 }
 
 func findOffsets() (o offsets, err error) {
-	kernel, err := btf.LoadKernelSpec()
+	kernel, err := kerneltype.Load()
 	if err != nil {
 		return o, err
 	}
@@ -73,13 +72,9 @@ func findOffsets() (o offsets, err error) {
 		{"task_struct", "mm", &o.mm}, {"signal_struct", "pids", &o.pids}, {"signal_struct", "group_exit_code", &o.groupCode},
 		{"pid", "numbers", &o.numbers}, {"mm_struct", "arg_start", &o.argStart}, {"mm_struct", "arg_end", &o.argEnd},
 	} {
-		var s *btf.Struct
-		if err := kernel.TypeByName(f.of, &s); err != nil {
+		bits, err := kernel.Field(f.of, f.name)
+		if err != nil {
 			return o, err
-		}
-		bits, found := kerneltype.Member(s, f.name)
-		if !found {
-			return o, fmt.Errorf("struct %s has no field %s", f.of, f.name)
 		}
 		*f.to = int16(bits / 8)
 	}
