@@ -142,6 +142,7 @@ func taskFields() (f fields, err error) {
 	if err != nil {
 		return f, err
 	}
+	defer kernel.Close()
 	at := func(of, name string) (bits uint32) {
 		bits, ferr := kernel.Field(of, name)
 		if err == nil {

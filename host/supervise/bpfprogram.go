@@ -9,7 +9,6 @@ import (
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/link"
 	"github.com/cilium/ebpf/ringbuf"
-	"github.com/cilium/ebpf/rlimit"
 )
 
 // This file is about the programs in the kernel and what they write.
@@ -44,7 +43,7 @@ const (
 
 const (
 	ringLen     = 8 << 20
-	maxFollowed = 1 << 17 // processes at once; what has no room is lost, and counted
+	maxFollowed = 1 << 16 // processes at once; what has no room is lost, and counted
 	pgidIndex   = 2       // PIDTYPE_PGID
 	sidIndex    = 3       // PIDTYPE_SID
 	pointerLen  = 8
@@ -63,6 +62,7 @@ func findOffsets() (o offsets, err error) {
 	if err != nil {
 		return o, err
 	}
+	defer kernel.Close()
 	for _, f := range []struct {
 		of, name string
 		to       *int16
@@ -83,7 +83,6 @@ func findOffsets() (o offsets, err error) {
 
 // load makes the maps and attaches the programs.
 func (b *bpf) load() error {
-	_ = rlimit.RemoveMemlock() // needed before Linux 5.11 only
 	o, err := findOffsets()
 	if err != nil {
 		return err

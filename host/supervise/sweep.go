@@ -161,6 +161,7 @@ func waitStatus(st *stat) unix.WaitStatus { return unix.WaitStatus(st.exitStatus
 // look reads the stat lines of all processes, or of none if no descendant can be
 // among them: orphans come to us, so as long as there is one we have a child.
 func (k *keeper) look() map[int]stat {
+	k.settle()
 	if childless() && len(k.living()) == 0 {
 		return map[int]stat{}
 	}

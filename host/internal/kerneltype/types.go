@@ -20,6 +20,15 @@ import (
 type Types struct {
 	types, strings []byte
 	at             []uint32 // where each type is, by its number, from 1
+	mapped         []byte
+}
+
+// Close gives the memory back. The types can't be used afterwards.
+func (t *Types) Close() {
+	if t.mapped != nil {
+		_ = unix.Munmap(t.mapped)
+	}
+	*t = Types{}
 }
 
 // The header: the fields that are used, and how long it is at least.
@@ -50,8 +59,7 @@ var tail = [...]struct{ fixed, each int }{
 	11: {}, 12: {}, 13: {0, 8}, 14: {4, 0}, 15: {0, 12}, 16: {}, 17: {4, 0}, 18: {}, 19: {0, 12},
 }
 
-// Load returns the running kernel's types. They may be used as long as the program
-// runs.
+// Load returns the running kernel's types, until Close.
 func Load() (*Types, error) {
 	f, err := os.Open("/sys/kernel/btf/vmlinux")
 	if err != nil {
@@ -67,8 +75,15 @@ func Load() (*Types, error) {
 		if raw, err = os.ReadFile(f.Name()); err != nil {
 			return nil, err
 		}
+		return Parse(raw)
 	}
-	return Parse(raw)
+	t, err := Parse(raw)
+	if err != nil {
+		_ = unix.Munmap(raw)
+		return nil, err
+	}
+	t.mapped = raw
+	return t, nil
 }
 
 // Parse reads type information of this machine's byte order.

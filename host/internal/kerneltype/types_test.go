@@ -16,6 +16,7 @@ func TestField(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer types.Close()
 	kernel, err := btf.LoadKernelSpec()
 	if err != nil {
 		t.Fatal(err)
