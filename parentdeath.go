@@ -61,23 +61,25 @@ func (h *Thread) parentDeath() Signal {
 // on by an ended thread of from. A leader that has exited is still among its
 // process's threads there (kernel: forget_original_parent, for_each_thread).
 func (s *state) parentDied(child *row, from *Process) {
+	const why = "its parent thread has ended"
 	if (child.firstThread == nil || child.leaderExited()) && child.extra != nil && child.extra.signals != nil {
 		if sig := child.extra.signals.parentDeath; sig != 0 {
-			s.postParentDeath(child, nil, from, sig)
+			s.postFrom(from, child, nil, sig, why)
 		}
 	}
 	for h := child.firstThread; h != nil; h = h.next {
 		if sig := h.parentDeath(); sig != 0 {
-			s.postParentDeath(child, h, from, sig)
+			s.postFrom(from, child, h, sig, why)
 		}
 	}
 }
 
-func (s *state) postParentDeath(child *row, h *Thread, from *Process, sig Signal) {
-	n, hidden := s.sender(child, from)
+// postFrom sends a signal in the name of a process (kernel: SEND_SIG_NOINFO).
+func (s *state) postFrom(from *Process, to *row, h *Thread, sig Signal, reason string) {
+	n, hidden := s.sender(to, from)
 	s.todo = append(s.todo, posted{
-		to: child.process, thread: h, force: hidden,
+		to: to.process, thread: h, force: hidden,
 		info:   SigInfo{Signal: sig, Code: SI_USER, PID: n, UID: s.uidOf(from)},
-		reason: "its parent thread has ended",
+		reason: reason,
 	})
 }

@@ -262,8 +262,8 @@ func (p *Process) GiveUpTerminal(term *Terminal) error {
 	}
 	if p.leads() {
 		const why = "the session's leader gave up the terminal"
-		s.postForeground(term.foreground, SIGHUP, why)
-		s.postForeground(term.foreground, SIGCONT, why)
+		s.postForeground(term.foreground, p, SIGHUP, why)
+		s.postForeground(term.foreground, p, SIGCONT, why)
 		s.clearTerminal(p.group.Load().session)
 	}
 	r.flags &^= flagTerminal
@@ -280,24 +280,29 @@ func (s *state) leaderExits(v *Session) {
 	const why = "the session's leader has exited"
 	switch {
 	case v.terminal != nil:
-		s.postForeground(v.terminal.foreground, SIGHUP, why)
+		s.postForeground(v.terminal.foreground, nil, SIGHUP, why)
 		s.clearTerminal(v)
 	case v.hungUp != nil:
-		s.postForeground(v.hungUp, SIGHUP, why)
-		s.postForeground(v.hungUp, SIGCONT, why)
+		s.postForeground(v.hungUp, nil, SIGHUP, why)
+		s.postForeground(v.hungUp, nil, SIGCONT, why)
 	}
 	v.hungUp = nil
 	s.logTerminal(v, "its leader exited")
 }
 
-// postForeground sends a signal to each member of the group that u means.
-func (s *state) postForeground(u *numberUse, sig Signal, why string) {
+// postForeground sends a signal to each member of the group that u means, from a
+// process or, without one, from the kernel.
+func (s *state) postForeground(u *numberUse, from *Process, sig Signal, why string) {
 	if u == nil || u.over {
 		return
 	}
 	if g := s.groups.Get(uint32(u.n)); g != nil {
 		s.members(g, func(_ slab.Index, r *row) bool {
-			s.post(r.process, sig, why)
+			if from == nil {
+				s.post(r.process, sig, why)
+			} else {
+				s.postFrom(from, r, nil, sig, why)
+			}
 			return true
 		})
 	}
@@ -336,7 +341,7 @@ func (term *Terminal) Signal(sig Signal) error {
 	}
 	s := term.table.enter()
 	defer s.leave()
-	s.postForeground(term.foreground, sig, "typed at the terminal")
+	s.postForeground(term.foreground, nil, sig, "typed at the terminal")
 	s.settle()
 	return nil
 }
