@@ -1,6 +1,7 @@
 package axprocess
 
 import (
+	"slices"
 	"syscall"
 
 	"axprocess/internal/slab"
@@ -15,21 +16,54 @@ import (
 
 // ProcessBuilder describes a process to be. It is a value: its methods return
 // changed copies, and it may be built again, which asks for the number again.
+//
+// It is nine words and not more, so that it travels in registers.
 type ProcessBuilder struct {
-	table      *Table
-	parent     *Process // nil: an init
-	thread     *Thread  // the forking thread; nil: the parent's leader or first live one
-	pid        PID
-	data       any
-	leader     any
-	hasLeader  bool
-	asSibling  bool
-	vfork      bool
-	otherExit  bool
-	newSpace   bool
+	parent *Process // nil: an init
+	thread *Thread  // the forking thread; nil: the parent's leader or first live one
+	pid    PID
+	asks   birthFlags
+	data   any
+	leader any
+	rare   *rareBirth // what few births ask for; never written once a builder has it
+}
+
+type birthFlags uint32
+
+const (
+	birthLeader birthFlags = 1 << iota
+	birthSibling
+	birthVfork
+	birthOtherExit
+	birthNewSpace
+)
+
+type rareBirth struct {
+	table      *Table // of an init
+	exitSignal Signal // with birthOtherExit
 	asked      []setNumber
-	exitSignal Signal
-	line       []*Ancestor // made by Build
+
+	// Of one Build.
+	fresh *Namespace
+	line  []*Ancestor
+}
+
+// own gives a builder what few births ask for, to be written.
+func (b *ProcessBuilder) own() *rareBirth {
+	var rare rareBirth
+	if b.rare != nil {
+		rare = *b.rare
+	}
+	rare.asked = slices.Clone(rare.asked)
+	b.rare = &rare
+	return b.rare
+}
+
+func (b *ProcessBuilder) asked() []setNumber {
+	if b.rare == nil {
+		return nil
+	}
+	return b.rare.asked
 }
 
 // NewInit begins the table's init: a process without parent that leads a new
@@ -37,7 +71,7 @@ type ProcessBuilder struct {
 // table has an init, or the number is in use; EINVAL if the number is out of
 // range or the table's options are.
 func (t *Table) NewInit(pid PID) ProcessBuilder {
-	return ProcessBuilder{table: t, pid: pid}
+	return ProcessBuilder{pid: pid, rare: &rareBirth{table: t}}
 }
 
 // Fork begins a child of p. It joins p's group and session. If p has threads,
@@ -45,13 +79,13 @@ func (t *Table) NewInit(pid PID) ProcessBuilder {
 // refuses with ESRCH if p is exiting or has exited, EINVAL, EEXIST or EAGAIN for
 // the number; nothing is reserved before. (fork(2); kernel: copy_process.)
 func (p *Process) Fork(pid PID) ProcessBuilder {
-	return ProcessBuilder{table: p.table(), parent: p, pid: pid}
+	return ProcessBuilder{parent: p, pid: pid}
 }
 
 // Fork begins a child of h's process that h waits for first; otherwise as
 // Process.Fork. Build also refuses with ESRCH if h has exited.
 func (h *Thread) Fork(pid PID) ProcessBuilder {
-	return ProcessBuilder{table: h.process.table(), parent: h.process, thread: h, pid: pid}
+	return ProcessBuilder{parent: h.process, thread: h, pid: pid}
 }
 
 // Data gives the process something of the caller's to carry.
@@ -62,21 +96,21 @@ func (b ProcessBuilder) Data(v any) ProcessBuilder {
 
 // Leader gives it a first thread with the process's number and this data.
 func (b ProcessBuilder) Leader(v any) ProcessBuilder {
-	b.leader, b.hasLeader = v, true
+	b.leader, b.asks = v, b.asks|birthLeader
 	return b
 }
 
 // CloneParent makes it a sibling of the forking process instead of a child
 // (clone(2): CLONE_PARENT). Build refuses with EINVAL if the forker is an init.
 func (b ProcessBuilder) CloneParent() ProcessBuilder {
-	b.asSibling = true
+	b.asks |= birthSibling
 	return b
 }
 
 // Vfork holds the forking thread until the child execs or exits (vfork(2)); see
 // Process.AwaitVfork. Build refuses with EBUSY for a thread that is held already.
 func (b ProcessBuilder) Vfork() ProcessBuilder {
-	b.vfork = true
+	b.asks |= birthVfork
 	return b
 }
 
@@ -84,7 +118,10 @@ func (b ProcessBuilder) Vfork() ProcessBuilder {
 // set, 0 for nothing. A child with another one is a clone child to wait(2)
 // (__WCLONE) and never ends without a wait. EINVAL if it is out of range.
 func (b ProcessBuilder) ExitSignal(sig Signal) ProcessBuilder {
-	b.exitSignal, b.otherExit = sig, sig != SIGCHLD
+	if b.asks &^= birthOtherExit; sig != SIGCHLD {
+		b.asks |= birthOtherExit
+		b.own().exitSignal = sig
+	}
 	return b
 }
 
@@ -93,31 +130,40 @@ func (b ProcessBuilder) ExitSignal(sig Signal) ProcessBuilder {
 func (b ProcessBuilder) Build() (*Process, error) {
 	p := &Process{data: b.data}
 	var h *Thread
-	if b.hasLeader {
+	if b.asks&birthLeader != 0 {
 		h = &Thread{process: p, data: b.leader}
 	}
 	var err *Error
 	if b.parent == nil {
-		g := &ProcessGroup{session: &Session{table: b.table}}
-		s := b.table.enter()
+		table := b.rare.table
+		g := &ProcessGroup{session: &Session{table: table}}
+		s := table.enter()
 		err = b.buildInit(s, p, h, g)
 		s.leave()
 	} else {
-		if l := b.table.guarded.lineage; l != nil {
-			b.line = l.begin(b.parent)
+		table := b.parent.table()
+		if table.guarded.lineage != nil || b.rare != nil || b.asks&birthNewSpace != 0 {
+			b.prepare(table)
 		}
-		var fresh *Namespace
-		if b.newSpace {
-			fresh = &Namespace{table: b.table}
-		}
-		s := b.table.enter()
-		err = b.buildChild(s, p, h, fresh)
+		s := table.enter()
+		err = b.buildChild(s, p, h)
 		s.leave()
 	}
 	if err != nil {
 		return nil, err
 	}
 	return p, nil
+}
+
+// prepare makes what a birth out of the ordinary needs.
+func (b *ProcessBuilder) prepare(t *Table) {
+	rare := b.own()
+	if l := t.guarded.lineage; l != nil {
+		rare.line = l.begin(b.parent)
+	}
+	if b.asks&birthNewSpace != 0 {
+		rare.fresh = &Namespace{table: t}
+	}
 }
 
 func (b *ProcessBuilder) buildInit(s *state, p *Process, h *Thread, g *ProcessGroup) *Error {
@@ -148,16 +194,16 @@ func (b *ProcessBuilder) buildInit(s *state, p *Process, h *Thread, g *ProcessGr
 
 // checkShape refuses what no clone(2) call can ask for.
 func (b *ProcessBuilder) checkShape(op string) *Error {
-	if b.parent == nil && (b.asSibling || b.vfork || b.otherExit || b.newSpace || len(b.asked) > 0) {
+	if b.parent == nil && (b.asks&^birthLeader != 0 || len(b.rare.asked) > 0) {
 		return refuse(op, b.pid, syscall.EINVAL, "an init has nobody to be a sibling of, to hold or to notify")
 	}
-	if b.exitSignal < 0 || b.exitSignal > SIGRTMAX {
-		return refuse(op, b.pid, syscall.EINVAL, "exit signal %d is not in 0…%d", b.exitSignal, SIGRTMAX)
+	if b.asks&birthOtherExit != 0 && (b.rare.exitSignal < 0 || b.rare.exitSignal > SIGRTMAX) {
+		return refuse(op, b.pid, syscall.EINVAL, "exit signal %d is not in 0…%d", b.rare.exitSignal, SIGRTMAX)
 	}
 	return nil
 }
 
-func (b *ProcessBuilder) buildChild(s *state, p *Process, h *Thread, fresh *Namespace) *Error {
+func (b *ProcessBuilder) buildChild(s *state, p *Process, h *Thread) *Error {
 	const op = "fork"
 	forker := b.parent
 	r := s.row(forker)
@@ -177,16 +223,16 @@ func (b *ProcessBuilder) buildChild(s *state, p *Process, h *Thread, fresh *Name
 		return err
 	}
 	parentAt, owner := forker.at, thread.owns()
-	if b.asSibling {
+	if b.asks&birthSibling != 0 {
 		if parentAt = r.parent; parentAt == 0 || r.flags&flagInit != 0 {
 			return refuse(op, forker.pid, syscall.EINVAL, "CLONE_PARENT by an init, or a process without a parent")
 		}
 		owner = r.owner
 	}
-	if hold := r.holdOf(thread); b.vfork && hold != nil {
+	if hold := r.holdOf(thread); b.asks&birthVfork != 0 && hold != nil {
 		return refuse(op, forker.pid, syscall.EBUSY, "its vfork child %d holds it", hold.child.pid)
 	}
-	at, child, err := s.admit(b, op, p, r, thread, fresh)
+	at, child, err := s.admit(b, op, p, r, thread)
 	if err != nil {
 		return err
 	}
@@ -195,32 +241,34 @@ func (b *ProcessBuilder) buildChild(s *state, p *Process, h *Thread, fresh *Name
 		child.flags |= flagBelowSubreaper
 	}
 	s.inherit(child, r, h, thread)
-	child.descend(r, b.line)
-	if b.asSibling {
+	if b.rare != nil {
+		child.descend(r, b.rare.line)
+	}
+	if b.asks&birthSibling != 0 {
 		b.exitLikeForker(child, r)
-	} else if b.otherExit {
+	} else if b.asks&birthOtherExit != 0 {
 		child.flags |= flagOtherExit
-		child.ext().exitSignal = b.exitSignal
+		child.ext().exitSignal = b.rare.exitSignal
 	}
 	s.adopt(parentAt, owner, at, child)
 	s.join(at, child, forker.group.Load())
-	s.logBorn(at, b.pid, b.asked, forker)
+	s.logBorn(at, b.pid, b.asked(), forker)
 	s.lead(child, h)
-	if b.vfork {
+	if b.asks&birthVfork != 0 {
 		s.hold(forker, thread, child)
 	}
 	return nil
 }
 
 // admit finds a child's numbers and gives it its row.
-func (s *state) admit(b *ProcessBuilder, op string, p *Process, r *row, h *Thread, fresh *Namespace) (slab.Index, *row, *Error) {
-	ns, err := s.birthplace(op, r, h, fresh)
+func (s *state) admit(b *ProcessBuilder, op string, p *Process, r *row, h *Thread) (slab.Index, *row, *Error) {
+	ns, err := s.birthplace(b, op, r, h)
 	switch {
 	case err != nil:
 		return 0, nil, err
 	case ns != nil:
-		return s.admitIn(ns, b, op, p, fresh)
-	case len(b.asked) > 0:
+		return s.admitIn(ns, b, op, p)
+	case len(b.asked()) > 0:
 		return 0, nil, refuse(op, b.pid, syscall.EINVAL, "a number is asked for in a namespace that it is not born into")
 	}
 	n, err := s.claim(op, b.pid)

@@ -128,7 +128,7 @@ func (s *state) unblock(w *waiter) {
 func (s *state) complete(w *waiter, result WaitResult, err error) {
 	s.unblock(w)
 	w.completed, w.result, w.err = true, result, err
-	s.wakes = append(s.wakes, w.done)
+	s.owe(w.done)
 }
 
 // sleep waits for the completion, or for the context.

@@ -68,7 +68,7 @@ func (s *state) postChild(parent, child *row, info SigInfo, reason string) {
 	if !parent.hears(h, info.Signal) {
 		return
 	}
-	info.PID, info.UID = child.process.pid, s.uidOf(child.process)
+	info.PID, info.UID = child.process.pid, child.uid()
 	if parent.space != 0 {
 		info.PID = s.pidIn(child.process, s.spaceOf(parent))
 	}
@@ -98,9 +98,12 @@ func (r *row) leader() *Thread {
 
 // settle delivers what is posted, also by the deliveries.
 func (s *state) settle() {
-	if len(s.todo) == 0 {
-		return
+	if len(s.todo) > 0 {
+		s.deliverAll()
 	}
+}
+
+func (s *state) deliverAll() {
 	for i := 0; i < len(s.todo); i++ {
 		m := s.todo[i]
 		s.deliver(&m)
@@ -120,6 +123,12 @@ func (s *state) effect(m *posted, h *Thread, a Action) {
 
 // announce tells whoever follows the table what a signal did.
 func (s *state) announce(m *posted, h *Thread, a Action) {
+	if s.noticing || s.log != nil {
+		s.tellOf(m, h, a)
+	}
+}
+
+func (s *state) tellOf(m *posted, h *Thread, a Action) {
 	if s.noticing {
 		s.notice(m, h, a)
 	}
@@ -138,10 +147,14 @@ func (s *state) deliver(m *posted) {
 // goOn: what a process that is continued was kept from.
 func (s *state) goOn(m *posted, a Action) {
 	if a == ResumedRun {
-		s.actOnAll(m.to.at)
-		if m.to.State() == Running {
-			s.lookAgain(m.to.at, everyWait)
-		}
+		s.makeUp(m.to)
+	}
+}
+
+func (s *state) makeUp(p *Process) {
+	s.actOnAll(p.at)
+	if p.State() == Running {
+		s.lookAgain(p.at, everyWait)
 	}
 }
 
@@ -151,29 +164,31 @@ func (s *state) hit(m *posted) (Action, *Thread) {
 	if r == nil || m.to.State() != Running || !r.alive() {
 		return Dropped, nil
 	}
+	return s.hitAlive(r, m)
+}
+
+// hitAlive is hit of a running process.
+func (s *state) hitAlive(r *row, m *posted) (Action, *Thread) {
 	at := m.to.at
 	if s.log != nil {
 		s.touchedAll(m.to, "a signal")
 	}
-	continued := s.prepare(at, r, m.info.Signal.set())
-	action, h := s.send(at, r, m)
-	if continued {
-		action = ResumedRun
+	if m.info.Signal.set()&(defaultStop|SIGCONT.set()) == 0 || !s.prepare(at, r, m.info.Signal) {
+		return s.send(at, r, m)
 	}
-	return action, h
+	_, h := s.send(at, r, m)
+	return ResumedRun, h
 }
 
 // prepare: a stop signal takes away a pending SIGCONT, and the reverse; SIGCONT
 // resumes whatever becomes of it (kernel: prepare_signal).
-func (s *state) prepare(at slab.Index, r *row, bit SignalSet) (continued bool) {
-	switch {
-	case bit&defaultStop != 0:
+func (s *state) prepare(at slab.Index, r *row, sig Signal) (continued bool) {
+	if sig != SIGCONT {
 		r.flush(SIGCONT.set())
-	case bit == SIGCONT.set():
-		r.flush(defaultStop)
-		return s.proceed(at)
+		return false
 	}
-	return false
+	r.flush(defaultStop)
+	return s.proceed(at)
 }
 
 // send finds the thread that takes a signal and, if nobody has to be asked, does

@@ -67,7 +67,7 @@ func WithClock(now func() time.Time) Option {
 }
 
 // enterLogged is enter for a table that keeps events.
-func (t *Table) enterLogged() *state {
+func (t *Table) enterLogged() {
 	s := &t.guarded
 	var now time.Time
 	if s.clock != nil {
@@ -80,7 +80,6 @@ func (t *Table) enterLogged() *state {
 	if now.After(s.log.now) {
 		s.log.now = now
 	}
-	return s
 }
 
 // add appends an event.

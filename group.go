@@ -382,18 +382,31 @@ func (s *state) setpgidTarget(op string, p *Process, pid PID) (*Process, *Error)
 	return q, nil
 }
 
-// mayCall says whether a process can still make a system call.
-func (s *state) mayCall(op string, p *Process) *Error {
-	r := s.row(p)
-	switch {
-	case r == nil:
-		return refuse(op, p.pid, syscall.ESRCH, reasonFreed)
-	case p.State() == Zombie:
-		return refuse(op, p.pid, syscall.ESRCH, reasonZombie)
-	case !r.alive():
-		return refuse(op, p.pid, syscall.ESRCH, "its last thread has exited")
+// caller returns the row of a process that can still make a system call.
+func (s *state) caller(op string, p *Process) (*row, *Error) {
+	if p.at != 0 {
+		if r := s.rows.At(p.at); r.alive() {
+			return r, nil
+		}
 	}
-	return nil
+	return nil, noCaller(op, p)
+}
+
+// noCaller says why a process can make no system call.
+func noCaller(op string, p *Process) *Error {
+	switch p.State() {
+	case Freed:
+		return refuse(op, p.pid, syscall.ESRCH, reasonFreed)
+	case Zombie:
+		return refuse(op, p.pid, syscall.ESRCH, reasonZombie)
+	}
+	return refuse(op, p.pid, syscall.ESRCH, "its last thread has exited")
+}
+
+// mayCall is caller for those who need no row.
+func (s *state) mayCall(op string, p *Process) *Error {
+	_, err := s.caller(op, p)
+	return err
 }
 
 // Getpgid returns the group of the process or thread pid, 0 meaning the caller;

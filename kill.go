@@ -52,17 +52,18 @@ func (k KillResult) Effects() []Effect {
 
 // aim is what a call asks for.
 type aim struct {
-	op      string
-	pid     PID // as in kill(2)
-	tgid    PID // with thread: of that process; 0: of any
-	sig     Signal
-	code    SigCode
-	value   uint64
+	posted           // direct: pid is a thread's number; reason: the call's name
+	pid     PID      // as in kill(2)
+	tgid    PID      // with direct: of that process; 0: of any
 	handle  *Process // the process, as by a pidfd
 	group   *ProcessGroup
 	single  bool // a process only, and no meaning for numbers ≤ 0
-	thread  bool // pid is a thread's number, and the signal for it alone
 	isGroup bool // pid is 0 or minus a group's number, -1 included
+}
+
+// letter is a signal that is not addressed yet.
+func letter(op string, sig Signal, code SigCode) posted {
+	return posted{reason: op, info: SigInfo{Signal: sig, Code: code}}
 }
 
 // target is one process, and the thread that is asked first or alone.
@@ -78,8 +79,12 @@ type target struct {
 // EPERM if WithPermission's function refuses all of them (for -1 that is no error:
 // nobody is reached). O(targets); no allocation for one. (kill(2); semantics 6.1;
 // kernel: kill_something_info.)
-func (p *Process) Kill(pid PID, sig Signal) (KillResult, error) {
-	return p.send(&aim{op: "kill", pid: pid, sig: sig, code: SI_USER})
+func (p *Process) Kill(pid PID, sig Signal) (k KillResult, _ error) {
+	const op = "kill"
+	if pid > 0 && p.killPlainly(&k, op, pid, nil, sig) {
+		return k, nil
+	}
+	return p.send(&aim{pid: pid, posted: letter(op, sig, SI_USER)})
 }
 
 // Killpg sends sig to group pgid, or to the caller's if it is 0; EINVAL if it is
@@ -90,7 +95,7 @@ func (p *Process) Killpg(pgid PID, sig Signal) (KillResult, error) {
 	if pgid < 0 {
 		return KillResult{}, refuse(op, p.pid, syscall.EINVAL, "pgid %d is below 0", pgid)
 	}
-	return p.send(&aim{op: op, pid: -pgid, isGroup: true, sig: sig, code: SI_USER})
+	return p.send(&aim{pid: -pgid, isGroup: true, posted: letter(op, sig, SI_USER)})
 }
 
 // Tkill sends sig to the thread tid alone. EINVAL if tid is not above 0; then as
@@ -113,25 +118,32 @@ func (p *Process) killThread(op string, tgid, tid PID, sig Signal) (KillResult, 
 	if tid <= 0 {
 		return KillResult{}, refuse(op, p.pid, syscall.EINVAL, "thread %d", tid)
 	}
-	return p.send(&aim{op: op, pid: tid, tgid: tgid, thread: true, sig: sig, code: SI_TKILL})
+	a := aim{pid: tid, tgid: tgid, posted: letter(op, sig, SI_TKILL)}
+	a.direct = true
+	return p.send(&a)
 }
 
 // Sigqueue sends sig with a value to process pid. ESRCH unless pid is a process or
 // thread; then as Kill; EAGAIN for a real-time signal when the receiver's queue is
 // full. (sigqueue(3), rt_sigqueueinfo(2).)
 func (p *Process) Sigqueue(pid PID, sig Signal, value uint64) (KillResult, error) {
-	return p.send(&aim{op: "sigqueue", pid: pid, single: true, sig: sig, code: SI_QUEUE, value: value})
+	a := aim{pid: pid, single: true, posted: letter("sigqueue", sig, SI_QUEUE)}
+	a.info.Value = value
+	return p.send(&a)
 }
 
 // KillProcess sends sig to one process, given by its handle, as
 // pidfd_send_signal(2) does: it can't mistake another for it. ESRCH once that is
 // freed, EINVAL if it is nil or of another table; otherwise as Kill.
-func (p *Process) KillProcess(to *Process, sig Signal) (KillResult, error) {
+func (p *Process) KillProcess(to *Process, sig Signal) (k KillResult, _ error) {
 	const op = "kill process"
 	if to == nil || to.table() != p.table() {
 		return KillResult{}, refuse(op, p.pid, syscall.EINVAL, "no process, or one of another table, is given")
 	}
-	return p.send(&aim{op: op, handle: to, sig: sig, code: SI_USER})
+	if p.killPlainly(&k, op, 0, to, sig) {
+		return k, nil
+	}
+	return p.send(&aim{handle: to, posted: letter(op, sig, SI_USER)})
 }
 
 // KillGroup sends sig to each member of g; ESRCH once g has ended, EINVAL if it is
@@ -142,7 +154,7 @@ func (p *Process) KillGroup(g *ProcessGroup, sig Signal) (KillResult, error) {
 	if g == nil || g.session.table != p.table() {
 		return KillResult{}, refuse(op, p.pid, syscall.EINVAL, "no group, or one of another table, is given")
 	}
-	return p.send(&aim{op: op, group: g, sig: sig, code: SI_USER})
+	return p.send(&aim{group: g, posted: letter(op, sig, SI_USER)})
 }
 
 // Raise sends a signal to p as the kernel does: SIGALRM, SIGPIPE, SIGSEGV. Nobody's
@@ -171,6 +183,43 @@ func (p *Process) raise(h *Thread, sig Signal) (Action, error) {
 	return action, nil
 }
 
+// killPlainly is the short way of nearly all kills: to a running process, by handle
+// or number, where nobody has to be asked and no pid namespace is about. If there
+// is anything else, also anything wrong, it does nothing, and send is the way.
+func (p *Process) killPlainly(k *KillResult, op string, pid PID, to *Process, sig Signal) (done bool) {
+	t := p.table()
+	if t.guarded.permit != nil || sig <= 0 || sig > SIGRTMAX {
+		return false
+	}
+	s := t.enter()
+	if to == nil {
+		to = s.procs.Get(uint32(pid))
+	}
+	if to != nil && to.at != 0 && p.at != 0 {
+		if from, r := s.rows.At(p.at), s.rows.At(to.at); from.alive() && from.space|r.space == 0 && to.State() == Running && r.alive() {
+			var m posted // field by field: a literal is copied, and the copy waits for the stores
+			m.to, m.reason = to, op
+			m.info.Signal, m.info.PID, m.info.UID = sig, p.pid, from.uid()
+			s.record = true
+			action, h := s.hitAlive(r, &m)
+			e := &k.first
+			e.Process, e.Thread, e.Signal, e.Action, e.Reason = to, h, sig, action, op
+			s.announce(&m, h, action)
+			s.goOn(&m, action)
+			s.settle()
+			s.record = false
+			if len(s.effects) > 0 {
+				s.aimed = append(s.aimed, target{process: to})
+				k.more = s.killedMore(k.first)
+				s.forgetAims()
+			}
+			done = true
+		}
+	}
+	s.leave()
+	return done
+}
+
 // send asks for permission where somebody has to be asked, and sends.
 func (p *Process) send(a *aim) (k KillResult, _ error) {
 	t := p.table()
@@ -179,9 +228,9 @@ func (p *Process) send(a *aim) (k KillResult, _ error) {
 		return k, err
 	}
 	s := t.enter()
-	err := s.aimAt(p, a)
+	one, err := s.aimAt(p, a)
 	if err == nil {
-		err = s.shoot(p, a, &k)
+		err = s.shoot(p, a, one, &k)
 	}
 	s.leave()
 	if err != nil {
@@ -197,9 +246,13 @@ func (p *Process) sendPermitted(a *aim, k *KillResult) error {
 	may := map[*Process]bool{p: true}
 	s := t.enter()
 	for {
-		if err := s.aimAt(p, a); err != nil {
+		one, err := s.aimAt(p, a)
+		if err != nil {
 			s.leave()
 			return err
+		}
+		if one.process != nil {
+			s.aimed = append(s.aimed, one)
 		}
 		var unasked []*Process
 		for _, to := range s.aimed {
@@ -213,86 +266,93 @@ func (p *Process) sendPermitted(a *aim, k *KillResult) error {
 		s.forgetAims()
 		s.leave()
 		for _, q := range unasked {
-			may[q] = t.guarded.permit(p, q, a.sig)
+			may[q] = t.guarded.permit(p, q, a.info.Signal)
 		}
 		s = t.enter()
 	}
 	defer s.leave()
 	s.aimed = slices.DeleteFunc(s.aimed, func(to target) bool { return !may[to.process] })
 	if len(s.aimed) == 0 && (a.pid != -1 || a.isGroup) {
-		return refuse(a.op, p.pid, syscall.EPERM, "it may not send %s to %d", a.sig, a.pid)
+		return refuse(a.reason, p.pid, syscall.EPERM, "it may not send %s to %d", a.info.Signal, a.pid)
 	}
-	if err := s.shoot(p, a, k); err != nil {
+	if err := s.shoot(p, a, target{}, k); err != nil {
 		return err
 	}
 	return nil
 }
 
-// aimAt finds the targets of a call.
-func (s *state) aimAt(p *Process, a *aim) *Error {
-	if err := s.mayCall(a.op, p); err != nil {
-		return err
+// aimAt finds the targets of a call: the one of a call that can have one only, else
+// a list in aimed.
+func (s *state) aimAt(p *Process, a *aim) (one target, _ *Error) {
+	r, err := s.caller(a.reason, p)
+	if err != nil {
+		return one, err
 	}
-	s.aimed = s.aimed[:0]
-	r := s.row(p)
 	switch {
 	case a.handle != nil:
-		if s.row(a.handle) != nil {
-			s.aimed = append(s.aimed, target{process: a.handle})
+		if a.handle.at != 0 {
+			one.process = a.handle
 		}
-	case a.thread:
-		s.aimAtThread(s.given(r, a.pid), s.given(r, a.tgid), a.tgid == 0)
+	case a.direct:
+		one = s.aimAtThread(s.given(r, a.pid), s.given(r, a.tgid), a.tgid == 0)
 	case a.pid > 0:
-		s.aimAtNumber(s.given(r, a.pid))
+		one = s.aimAtNumber(s.given(r, a.pid))
 	case a.single || a.pid == -1<<31:
 	case a.pid == -1 && !a.isGroup:
 		s.aimAtAll(p, s.nested(r))
 	default:
-		g := a.group
-		switch {
-		case g != nil && !g.live:
-			g = nil
-		case g != nil:
-		case a.pid < 0:
-			g = s.groups.Get(uint32(s.given(r, -a.pid)))
-		default:
-			g = p.group.Load()
-		}
-		if g != nil {
-			s.members(g, func(_ slab.Index, r *row) bool {
-				s.aimed = append(s.aimed, target{process: r.process})
-				return true
-			})
-		}
+		s.aimAtGroup(p, r, a)
 	}
-	if len(s.aimed) == 0 {
-		return refuse(a.op, p.pid, syscall.ESRCH, "there is nobody for %d", a.pid)
+	if one.process == nil && len(s.aimed) == 0 {
+		return one, refuse(a.reason, p.pid, syscall.ESRCH, "there is nobody for %d", a.pid)
 	}
-	if sig := a.sig; sig < 0 || sig > SIGRTMAX {
+	if sig := a.info.Signal; sig < 0 || sig > SIGRTMAX {
 		s.forgetAims()
-		return refuse(a.op, p.pid, syscall.EINVAL, "signal %d is not in 0…%d", sig, SIGRTMAX)
+		return one, refuse(a.reason, p.pid, syscall.EINVAL, "signal %d is not in 0…%d", sig, SIGRTMAX)
 	}
-	return nil
+	return one, nil
 }
 
 // aimAtNumber: a thread's number means its process, and that thread is asked first
 // (kernel: kill_pid_info).
-func (s *state) aimAtNumber(pid PID) {
+func (s *state) aimAtNumber(pid PID) target {
 	if q := s.procs.Get(uint32(pid)); q != nil {
-		s.aimed = append(s.aimed, target{process: q})
-	} else if h := s.threads.Get(uint32(pid)); h != nil {
-		s.aimed = append(s.aimed, target{h.process, h})
+		return target{process: q}
 	}
+	if h := s.threads.Get(uint32(pid)); h != nil {
+		return target{h.process, h}
+	}
+	return target{}
 }
 
-func (s *state) aimAtThread(tid, tgid PID, anyProcess bool) {
+func (s *state) aimAtThread(tid, tgid PID, anyProcess bool) target {
 	h := s.threads.Get(uint32(tid))
 	q := s.procs.Get(uint32(tid))
 	if h != nil {
 		q = h.process
 	}
-	if q != nil && (anyProcess || tgid == q.pid) {
-		s.aimed = append(s.aimed, target{q, h})
+	if q == nil || !anyProcess && tgid != q.pid {
+		return target{}
+	}
+	return target{q, h}
+}
+
+func (s *state) aimAtGroup(p *Process, r *row, a *aim) {
+	g := a.group
+	switch {
+	case g != nil && !g.live:
+		g = nil
+	case g != nil:
+	case a.pid < 0:
+		g = s.groups.Get(uint32(s.given(r, -a.pid)))
+	default:
+		g = p.group.Load()
+	}
+	if g != nil {
+		s.members(g, func(_ slab.Index, r *row) bool {
+			s.aimed = append(s.aimed, target{process: r.process})
+			return true
+		})
 	}
 }
 
@@ -314,38 +374,40 @@ func (s *state) aimAtAll(p *Process, ns *Namespace) {
 }
 
 // shoot sends to what aimAt found, in one step.
-func (s *state) shoot(p *Process, a *aim, k *KillResult) *Error {
-	if len(s.aimed) == 0 {
+func (s *state) shoot(p *Process, a *aim, one target, k *KillResult) *Error {
+	if one.process == nil && len(s.aimed) == 0 {
 		return nil
 	}
-	if a.sig == 0 {
-		k.first.Process = s.aimed[0].process
+	first := one
+	if one.process == nil {
+		first = s.aimed[0]
+	}
+	if a.info.Signal == 0 {
+		k.first.Process = first.process
 	} else {
-		var m posted
-		m.direct, m.reason = a.thread, a.op
-		m.info.Signal, m.info.Code, m.info.PID, m.info.UID, m.info.Value = a.sig, a.code, s.ownNumber(p), s.uidOf(p), a.value
+		a.info.PID, a.info.UID = s.ownNumber(p), s.rows.At(p.at).uid()
+		fades, own := s.whereFades(p, a), a.info.PID
 		s.record = true
-		fades, own := s.whereFades(p, a), m.info.PID
-		for i := range s.aimed {
-			m.to, m.thread = s.aimed[i].process, s.aimed[i].thread
-			if r := s.row(m.to); r != nil && r.space != 0 {
-				_, m.force = s.sender(r, p)
-			}
-			if m.force || fades.at(i, m.to) {
-				m.info.PID = 0
-			}
-			s.shootOne(&m, i, k)
-			m.info.PID, m.force = own, false
+		s.address(p, &a.posted, first, own, fades.at(0, first.process))
+		s.shootFirst(&a.posted, k)
+		for i := 1; i < len(s.aimed); i++ {
+			s.address(p, &a.posted, s.aimed[i], own, fades.at(i, s.aimed[i].process))
+			s.deliver(&a.posted)
 		}
 		s.settle()
 		s.record = false
 	}
 	if len(s.aimed) > 1 || len(s.effects) > 0 {
+		if one.process != nil {
+			s.aimed = append(s.aimed, one)
+		}
 		k.more = s.killedMore(k.first)
 	}
-	s.forgetAims()
+	if len(s.aimed) > 0 {
+		s.forgetAims()
+	}
 	if k.first.Action == Overflowed {
-		return refuse(a.op, p.pid, syscall.EAGAIN, "%d signals are queued for %d", s.pendingLimit, k.first.Process.pid)
+		return refuse(a.reason, p.pid, syscall.EAGAIN, "%d signals are queued for %d", s.pendingLimit, k.first.Process.pid)
 	}
 	return nil
 }
@@ -397,16 +459,22 @@ func (s *state) whereFades(p *Process, a *aim) (f fading) {
 	return f
 }
 
-// shootOne delivers to the i-th target; the first effect goes into the result at
-// once.
-func (s *state) shootOne(m *posted, i int, k *KillResult) {
-	if i > 0 {
-		s.deliver(m)
-		return
+// address makes a signal of p's, whose number in its own namespace is own, one to
+// somebody.
+func (s *state) address(p *Process, m *posted, to target, own PID, faded bool) {
+	m.to, m.thread, m.info.PID, m.force = to.process, to.thread, own, false
+	if r := s.row(to.process); r != nil && r.space != 0 {
+		_, m.force = s.sender(r, p)
 	}
+	if m.force || faded {
+		m.info.PID = 0
+	}
+}
+
+// shootFirst delivers to the first target; its effect goes into the result at once.
+func (s *state) shootFirst(m *posted, k *KillResult) {
 	action, h := s.hit(m)
-	e := &k.first
-	e.Process, e.Thread, e.Signal, e.Action, e.Reason = m.to, h, m.info.Signal, action, m.reason
+	k.first = Effect{m.to, h, m.info.Signal, action, m.reason}
 	s.announce(m, h, action)
 	s.goOn(m, action)
 }

@@ -188,7 +188,7 @@ func (s *state) vacateBelow(ns *Namespace, nr PID) {
 	for ; ns.level > 0; ns = ns.parent {
 		nr = ns.levels.clear(nr)
 		if ns.closed && ns.levels.n == 1 {
-			s.emptied = append(s.emptied, ns)
+			s.emptied, s.owes = append(s.emptied, ns), true
 		}
 	}
 }

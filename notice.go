@@ -22,6 +22,7 @@ func WithNotices() Option {
 func (s *state) notice(m *posted, h *Thread, a Action) {
 	if s.noticing {
 		s.notices = append(s.notices, Effect{m.to, h, m.info.Signal, a, m.reason})
+		s.owes = true
 	}
 }
 

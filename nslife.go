@@ -1,7 +1,6 @@
 package axprocess
 
 import (
-	"slices"
 	"syscall"
 
 	"axprocess/internal/slab"
@@ -26,7 +25,7 @@ import (
 // or if the forking thread's children go to another namespace already. (clone(2):
 // CLONE_NEWPID; kernel: copy_pid_ns.)
 func (b ProcessBuilder) NewNamespace() ProcessBuilder {
-	b.newSpace = true
+	b.asks |= birthNewSpace
 	return b
 }
 
@@ -36,7 +35,8 @@ func (b ProcessBuilder) NewNamespace() ProcessBuilder {
 // init yet and it is not 1; EEXIST if it is in use. ns nil: the namespace that
 // NewNamespace makes. (clone3(2): set_tid.)
 func (b ProcessBuilder) Number(ns *Namespace, pid PID) ProcessBuilder {
-	b.asked = append(b.asked[:len(b.asked):len(b.asked)], setNumber{ns, pid})
+	rare := b.own()
+	rare.asked = append(rare.asked, setNumber{ns, pid})
 	return b
 }
 
@@ -151,9 +151,10 @@ func (s *state) openSpace(ns, parent *Namespace) {
 }
 
 // birthplace returns the namespace that a child of a thread is born into, nil for
-// the table's own; fresh is a new one that the builder asks for.
-func (s *state) birthplace(op string, r *row, h *Thread, fresh *Namespace) (*Namespace, *Error) {
-	if fresh != nil {
+// the table's own.
+func (s *state) birthplace(b *ProcessBuilder, op string, r *row, h *Thread) (*Namespace, *Error) {
+	if b.asks&birthNewSpace != 0 {
+		fresh := b.rare.fresh
 		if err := s.mayNest(op, r, h); err != nil {
 			return nil, err
 		}
@@ -196,19 +197,15 @@ func (s *state) claimIn(op string, ns *Namespace, want PID, asked []setNumber, n
 }
 
 // admitIn is admit for a birth in a namespace below the table's own.
-func (s *state) admitIn(ns *Namespace, b *ProcessBuilder, op string, p *Process, fresh *Namespace) (slab.Index, *row, *Error) {
+func (s *state) admitIn(ns *Namespace, b *ProcessBuilder, op string, p *Process) (slab.Index, *row, *Error) {
 	nrs := &s.chosen
-	asked := b.asked
-	if len(asked) > 0 {
-		asked = slices.Clone(asked) // claimIn says which namespace nil means
-		b.asked = asked
-	}
+	asked := b.asked() // a copy, in which claimIn says which namespace nil means
 	n, err := s.claimIn(op, ns, b.pid, asked, nrs)
 	if err != nil {
 		return 0, nil, err
 	}
-	if fresh != nil {
-		s.openSpace(fresh, fresh.parent)
+	if b.asks&birthNewSpace != 0 {
+		s.openSpace(ns, ns.parent)
 	}
 	s.occupy(b.pid, n)
 	at, child := s.enroll(p, n)

@@ -79,7 +79,7 @@ func (s *state) postFrom(from *Process, to *row, h *Thread, sig Signal, reason s
 	n, hidden := s.sender(to, from)
 	s.todo = append(s.todo, posted{
 		to: to.process, thread: h, force: hidden,
-		info:   SigInfo{Signal: sig, Code: SI_USER, PID: n, UID: s.uidOf(from)},
+		info:   SigInfo{Signal: sig, Code: SI_USER, PID: n, UID: s.rows.At(from.at).uid()},
 		reason: reason,
 	})
 }

@@ -60,11 +60,11 @@ func (p *Process) Credentials() Credentials {
 	return Credentials{}
 }
 
-func (s *state) uidOf(p *Process) uint32 {
-	if r := s.row(p); r != nil && r.extra != nil {
-		return r.extra.creds.UID
+func (r *row) uid() uint32 {
+	if r.extra == nil {
+		return 0
 	}
-	return 0
+	return r.extra.creds.UID
 }
 
 // UnixPermission is the rule of kill(2), for WithPermission: the sender may kill,

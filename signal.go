@@ -100,7 +100,8 @@ func (set SignalSet) All() iter.Seq[Signal] {
 	}
 }
 
-func (sig Signal) set() SignalSet { return 1 << (sig - 1) }
+// set is of one signal, which has been validated.
+func (sig Signal) set() SignalSet { return 1 << (uint32(sig-1) % 64) }
 
 const (
 	defaultStop   = SignalSet(1<<(SIGSTOP-1) | 1<<(SIGTSTP-1) | 1<<(SIGTTIN-1) | 1<<(SIGTTOU-1))

@@ -30,6 +30,8 @@ type Table struct {
 // state is all that the table's lock guards.
 type state struct {
 	mutex  sync.Mutex
+	plain  bool        // no custom lock, no events; fixed by NewTable
+	owes   bool        // leave has more to do than to release the lock
 	custom sync.Locker // replaces mutex when not nil
 
 	table   *Table
@@ -109,17 +111,27 @@ func NewTable(opts ...Option) *Table {
 	for _, opt := range opts {
 		opt(&t.guarded)
 	}
+	t.guarded.plain = t.guarded.custom == nil && t.guarded.log == nil
 	return t
 }
 
 // enter takes the lock and gives access to what it guards.
 func (t *Table) enter() *state {
 	s := &t.guarded
-	if s.log != nil {
-		return t.enterLogged()
+	if !s.plain {
+		t.enterSlowly()
+		return s
 	}
-	s.lock()
+	s.mutex.Lock()
 	return s
+}
+
+func (t *Table) enterSlowly() {
+	if t.guarded.log != nil {
+		t.enterLogged()
+	} else {
+		t.guarded.lock()
+	}
 }
 
 func (s *state) lock() {
@@ -132,11 +144,16 @@ func (s *state) lock() {
 
 // leave releases the lock, then wakes whom the operation completed a wait for.
 func (s *state) leave() {
-	if s.wakes == nil && s.emptied == nil && s.noticed == nil && s.log == nil && s.custom == nil {
-		s.mutex.Unlock() // as nearly always
+	if !s.plain || s.owes {
+		s.leaveOwing()
 		return
 	}
-	s.leaveOwing()
+	s.mutex.Unlock() // as nearly always
+}
+
+// owe has leave wake who sleeps on done.
+func (s *state) owe(done chan struct{}) {
+	s.wakes, s.owes = append(s.wakes, done), true
 }
 
 func (s *state) leaveOwing() {
@@ -155,6 +172,7 @@ func (s *state) leaveOwing() {
 	if s.log != nil {
 		read = s.endLogged()
 	}
+	s.owes = false
 	if s.custom != nil {
 		s.custom.Unlock()
 	} else {

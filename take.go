@@ -181,7 +181,7 @@ func (s *state) endWait(own *threadSignals, p *Process) {
 
 func (s *state) finish(own *threadSignals) {
 	own.wait.over = true
-	s.wakes = append(s.wakes, own.wait.done)
+	s.owe(own.wait.done)
 	own.wait = nil
 }
 

@@ -64,7 +64,7 @@ func (s *state) release(hold *vforkHold) {
 	} else if r := s.row(hold.process); r != nil && r.extra.hold == hold {
 		r.extra.hold = nil
 	}
-	s.wakes = append(s.wakes, hold.done)
+	s.owe(hold.done)
 }
 
 // HoldFor enters that h is held by a child which it has forked already, for those

@@ -5,10 +5,11 @@
 // Callers serialise all calls.
 //
 // Invariants:
-//   - index 0 names no row;
+//   - index 0 names no row: the first chunk's first row is never given, so that
+//     chunk always counts as in use and stays;
 //   - a chunk with a free row is on the list of such chunks, a full one isn't;
-//   - at most one chunk without any row in use is kept: the memory follows the
-//     number of rows down, and a churn at a chunk's edge doesn't allocate.
+//   - at most one other chunk without any row in use is kept: the memory follows
+//     the number of rows down, and a churn at a chunk's edge doesn't allocate.
 package slab
 
 import "iter"
@@ -44,7 +45,7 @@ func (c *chunk) used() int32 { return c.given - c.nfree }
 
 // At returns the row of an index that Alloc gave. The pointer is valid until Free.
 func (s *Slab[T]) At(i Index) *T {
-	return &s.rows[(i-1)>>chunkBits][(i-1)%chunkLen]
+	return &s.rows[i>>chunkBits][i%chunkLen]
 }
 
 // Len returns the number of rows in use.
@@ -57,7 +58,8 @@ func (s *Slab[T]) Given() iter.Seq2[Index, *T] {
 		for number := range s.chunks {
 			c := &s.chunks[number]
 			for at := range c.given {
-				if !yield(Index(int32(number)<<chunkBits+at+1), &s.rows[number][at]) {
+				i := Index(int32(number)<<chunkBits + at)
+				if i != 0 && !yield(i, &s.rows[number][at]) {
 					return
 				}
 			}
@@ -87,12 +89,12 @@ func (s *Slab[T]) Alloc() (Index, *T) {
 		s.unlink(number)
 	}
 	s.n++
-	return Index(number<<chunkBits + at + 1), &s.rows[number][at]
+	return Index(number<<chunkBits + at), &s.rows[number][at]
 }
 
 // Free gives a row back, zeroing it, so that it refers to nothing.
 func (s *Slab[T]) Free(i Index) {
-	number, at := int32((i-1)>>chunkBits), (i-1)%chunkLen
+	number, at := int32(i>>chunkBits), i%chunkLen
 	c := &s.chunks[number]
 	var zero T
 	s.rows[number][at] = zero
@@ -116,19 +118,6 @@ func (s *Slab[T]) Free(i Index) {
 	s.chunks[number] = chunk{}
 	s.rows[number] = nil
 	s.holes = append(s.holes, uint32(number))
-	if s.n == 0 {
-		s.shrink()
-	}
-}
-
-// shrink drops the directory of a slab that has become empty; the spare chunk
-// becomes the first one.
-func (s *Slab[T]) shrink() {
-	kept, rows := s.chunks[s.spare-1], s.rows[s.spare-1]
-	kept.prev, kept.next, kept.nfree, kept.given = 0, 0, 0, 0
-	s.chunks, s.rows = []chunk{kept}, []*[chunkLen]T{rows}
-	s.holes = nil
-	s.partial, s.spare = 1, 1
 }
 
 func (s *Slab[T]) addChunk() {
@@ -141,6 +130,9 @@ func (s *Slab[T]) addChunk() {
 	} else {
 		number = int32(len(s.chunks))
 		s.chunks = append(s.chunks, chunk{})
+		if number == 0 {
+			s.chunks[0].given = 1
+		}
 		s.rows = append(s.rows, rows)
 	}
 	s.link(number)
