@@ -181,15 +181,16 @@ func (s *state) countChildren(p *Process) int {
 	}
 	n := 0
 	s.broods(r, nil, func(b *brood) bool {
-		for at := b.first; at != 0; at = s.rows.At(at).nextSibling {
-			n++
+		for last, at := slab.Index(0), b.first; at != 0; n++ {
+			last, at = at, s.rows.After(last, at).nextSibling
 		}
 		return true
 	})
 	return n
 }
 
-// appendChildren merges the lists of the process's threads by birth.
+// appendChildren merges the lists of the process's threads by birth, as far as
+// there is room.
 func (s *state) appendChildren(to []*Process, p *Process) []*Process {
 	r := s.row(p)
 	if r == nil || p.State() == Zombie {
@@ -202,7 +203,7 @@ func (s *state) appendChildren(to []*Process, p *Process) []*Process {
 		}
 		return true
 	})
-	for len(heads) > 1 {
+	for len(heads) > 1 && len(to) < cap(to) {
 		oldest := 0
 		for i, at := range heads {
 			if s.rows.At(at).birth < s.rows.At(heads[oldest]).birth {
@@ -216,11 +217,13 @@ func (s *state) appendChildren(to []*Process, p *Process) []*Process {
 		}
 	}
 	if len(heads) == 1 {
-		for at := heads[0]; at != 0; {
-			child := s.rows.At(at)
-			to = append(to, child.process)
-			at = child.nextSibling
+		n, last, at := len(to), slab.Index(0), heads[0]
+		for to = to[:cap(to)]; at != 0 && n < len(to); n++ {
+			child := s.rows.After(last, at)
+			to[n] = child.process
+			last, at = at, child.nextSibling
 		}
+		to = to[:n]
 	}
 	return to
 }

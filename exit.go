@@ -249,28 +249,50 @@ func (p *Process) endInfo(sig Signal) SigInfo {
 }
 
 // orphanChildren gives all children to the reaper, and returns the zombies among
-// them, of which the reaper is to be told.
+// them, of which the reaper is to be told. The list goes over as a whole: only
+// whose it is changes in each row.
 func (s *state) orphanChildren(at slab.Index, r *row) (zombies []slab.Index) {
 	to, owner := s.reaperOf(r)
-	for r.brood.first != 0 {
-		childAt := r.brood.first
-		child := s.rows.At(childAt)
-		oldGroup := child.process.group.Load()
-		anchored := s.anchors(oldGroup, r.process)
-		s.abandon(childAt, child)
+	first, last := r.brood.first, r.brood.last
+	r.brood = brood{}
+	b := s.broodOf(to, owner)
+	for before, childAt := slab.Index(0), first; childAt != 0; {
+		child := s.rows.After(before, childAt)
+		p := child.process
+		oldGroup := p.group.Load()
+		anchored := oldGroup.stopped > 0 && s.anchors(oldGroup, r.process)
+		if child.extra != nil {
+			s.withdrawStop(childAt, child)
+		}
 		if child.flags&flagOtherExit != 0 {
 			child.flags &^= flagOtherExit | flagParentExeced // kernel: reparent_leader
 		}
-		s.adopt(to, owner, childAt, child)
-		s.logAdopted(EventReparented, child, r.process, s.reaperReason(to))
-		s.parentDied(child, r.process)
-		if child.process.State() == Zombie {
+		s.births++
+		child.parent, child.owner, child.birth = to, owner, s.births
+		if p.State() == Zombie {
+			s.pushZombie(&b.zombies, childAt)
 			zombies = append(zombies, childAt)
 		}
-		if anchored && oldGroup.stopped > 0 {
+		if child.extra != nil {
+			s.announceStop(childAt, child)
+			s.missStop(to, child)
+		}
+		s.logAdopted(EventReparented, child, r.process, s.reaperReason(to))
+		if child.extra != nil || child.firstThread != nil {
+			s.parentDied(child, r.process)
+		}
+		if anchored {
 			s.dealWithOrphaned(oldGroup, 0)
 		}
+		before, childAt = childAt, child.nextSibling
 	}
+	s.rows.At(first).prevSibling = b.last
+	if b.last == 0 {
+		b.first = first
+	} else {
+		s.rows.At(b.last).nextSibling = first
+	}
+	b.last = last
 	return zombies
 }
 

@@ -2,6 +2,7 @@ package axprocess
 
 import (
 	"iter"
+	"slices"
 	"sync/atomic"
 	"syscall"
 
@@ -229,8 +230,18 @@ func (p *Process) Parent() *Process {
 // Children returns its children, zombies included, in the order in which they
 // became its children. O(children) under the lock.
 func (p *Process) Children() []*Process {
-	return listed(p.table(), func(s *state) int { return s.countChildren(p) },
-		func(s *state, to []*Process) []*Process { return s.appendChildren(to, p) })
+	t := p.table()
+	s := t.enter()
+	for {
+		n := s.countChildren(p)
+		s.leave()
+		to := make([]*Process, 0, n+1) // full: there are more by now
+		s = t.enter()
+		if to = s.appendChildren(to, p); len(to) <= n {
+			s.leave()
+			return slices.Clip(to)
+		}
+	}
 }
 
 // AllChildren yields what Children returns: a cut taken at the first step.

@@ -48,6 +48,16 @@ func (s *Slab[T]) At(i Index) *T {
 	return &s.rows[i>>chunkBits][i%chunkLen]
 }
 
+// After is At of next, which a row at i was found to name: rows that were given one
+// after the other often name each other so. That it is the one after i is then a
+// guess of the processor's, which goes on without waiting for what was read.
+func (s *Slab[T]) After(i, next Index) *T {
+	if next == i+1 {
+		return s.At(i + 1)
+	}
+	return s.At(next)
+}
+
 // Len returns the number of rows in use.
 func (s *Slab[T]) Len() int { return s.n }
 
