@@ -125,30 +125,33 @@ func (s *state) unblock(w *waiter) {
 	}
 }
 
-func (s *state) complete(w *waiter, result WaitResult, err error) {
+func (s *state) complete(w *waiter, err error) {
 	s.unblock(w)
-	w.completed, w.result, w.err = true, result, err
+	w.completed, w.err = true, err
 	s.owe(w.done)
 }
 
 // sleep waits for the completion, or for the context.
-func (w *waiter) sleep(ctx context.Context) (WaitResult, error) {
+func (w *waiter) sleep(ctx context.Context, found *WaitResult) error {
 	if ctx.Done() == nil {
 		<-w.done
-		return w.result, w.err
+		*found = w.result
+		return w.err
 	}
 	select {
 	case <-w.done:
-		return w.result, w.err
+		*found = w.result
+		return w.err
 	case <-ctx.Done():
 	}
 	s := w.process.table().enter()
 	defer s.leave()
 	if w.completed {
-		return w.result, w.err
+		*found = w.result
+		return w.err
 	}
 	s.unblock(w)
-	return WaitResult{}, ctx.Err()
+	return ctx.Err()
 }
 
 // blocks says whether a process has a wait that blocks.
@@ -186,7 +189,8 @@ func (s *state) offer(at slab.Index) bool {
 			next := w.next
 			if cause := w.ready(r); cause != 0 && w.accepts(r, w.thread) {
 				if w.opts&WNOWAIT != 0 {
-					s.complete(w, s.take(at, cause, w.opts), nil)
+					s.complete(w, nil)
+					s.take(at, cause, w.opts, &w.result)
 				} else if taker == nil {
 					taker = w
 				}
@@ -199,8 +203,8 @@ func (s *state) offer(at slab.Index) bool {
 	}
 	cause := taker.ready(r)
 	opts := taker.opts
-	s.complete(taker, WaitResult{}, nil)
-	taker.result = s.take(at, cause, opts)
+	s.complete(taker, nil)
+	s.take(at, cause, opts, &taker.result)
 	s.consumed(p, parent)
 	return true
 }
@@ -240,13 +244,13 @@ func (s *state) lookAgain(at slab.Index, woken func(*waiter) bool) {
 		}
 		look := w.want
 		look.opts |= WNOWAIT
-		if found, some := s.poll(at, w.thread, &look); found.Cause != 0 {
-			s.complete(w, found, nil)
+		if some := s.poll(at, w.thread, &look, &w.result); w.result.Cause != 0 {
+			s.complete(w, nil)
 			if w.opts&WNOWAIT == 0 {
-				w.result, _ = s.poll(at, w.thread, &w.want)
+				s.poll(at, w.thread, &w.want, &w.result)
 			}
 		} else if !some {
-			s.complete(w, WaitResult{}, w.noChild())
+			s.complete(w, w.noChild())
 		}
 	}
 }
@@ -268,7 +272,7 @@ func (s *state) childGone(parent slab.Index, pgid PID) {
 // failAll completes the waits of a list with ECHILD.
 func (s *state) failAll(l *waitList) {
 	for w := l.first; w != nil; w = l.first {
-		s.complete(w, WaitResult{}, w.noChild())
+		s.complete(w, w.noChild())
 	}
 }
 
@@ -280,7 +284,7 @@ func (s *state) failHopeless(parent slab.Index, l *waitList) {
 	for w := l.first; w != nil; {
 		next := w.next
 		if !s.hasMatch(parent, w.thread, &w.want) {
-			s.complete(w, WaitResult{}, w.noChild())
+			s.complete(w, w.noChild())
 		}
 		w = next
 	}
@@ -335,7 +339,7 @@ func (s *state) failWaits(r *row, h *Thread) {
 	}
 	for w := range r.extra.waits.all {
 		if h == nil || w.thread == h {
-			s.complete(w, WaitResult{}, refuse(w.op, r.process.pid, syscall.ESRCH, "the caller has exited"))
+			s.complete(w, refuse(w.op, r.process.pid, syscall.ESRCH, "the caller has exited"))
 		}
 	}
 }

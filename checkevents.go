@@ -65,7 +65,8 @@ func (s *state) checkWaits() error {
 			}
 			look := w.want
 			look.opts |= WNOWAIT
-			if found, _ := s.poll(p.at, w.thread, &look); found.Cause != 0 &&
+			var found WaitResult
+			if s.poll(p.at, w.thread, &look, &found); found.Cause != 0 &&
 				!(r.extra.waits.missed && (found.Cause == Stopped || found.Cause == Continued)) {
 				return fmt.Errorf("process %d is blocked in a wait for %s, and %d has %s", p.pid, w.target(), found.PID, found.Cause)
 			}

@@ -123,10 +123,10 @@ func (p *Process) SetAction(sig Signal, action SignalAction) (SignalAction, erro
 	}
 	s := p.table().enter()
 	defer s.leave()
-	if err := s.mayCall(op, p); err != nil {
+	r, err := s.caller(op, p)
+	if err != nil {
 		return SignalAction{}, err
 	}
-	r := s.row(p)
 	old := r.action(sig)
 	s.touchedAll(p, "a disposition")
 	r.ext().actions = r.does().with(sig, action)

@@ -327,10 +327,10 @@ func (s *state) reaperOf(r *row) (slab.Index, *Thread) {
 func (p *Process) SetChildSubreaper(on bool) error {
 	s := p.table().enter()
 	defer s.leave()
-	if err := s.mayCall("set child subreaper", p); err != nil {
+	r, err := s.caller("set child subreaper", p)
+	if err != nil {
 		return err
 	}
-	r := s.row(p)
 	if on == (r.flags&flagSubreaper != 0) {
 		return nil
 	}

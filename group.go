@@ -302,7 +302,7 @@ func (p *Process) Setpgid(pid, pgid PID) error {
 	fresh := &ProcessGroup{}
 	s := p.table().enter()
 	defer s.leave()
-	if err := s.mayCall(op, p); err != nil {
+	if _, err := s.caller(op, p); err != nil {
 		return err
 	}
 	if pgid < 0 || pgid == 0 && pid < 0 {
@@ -403,12 +403,6 @@ func noCaller(op string, p *Process) *Error {
 	return refuse(op, p.pid, syscall.ESRCH, "its last thread has exited")
 }
 
-// mayCall is caller for those who need no row.
-func (s *state) mayCall(op string, p *Process) *Error {
-	_, err := s.caller(op, p)
-	return err
-}
-
 // Getpgid returns the group of the process or thread pid, 0 meaning the caller;
 // a zombie answers. 0 if the group can't be seen from the caller's pid namespace.
 // ESRCH if there is no such process. O(1). (getpgid(2).)
@@ -427,10 +421,11 @@ func (p *Process) Getsid(pid PID) (PID, error) {
 func (p *Process) named(op string, pid PID, ask func(*state, *Process, *Namespace) PID) (PID, error) {
 	s := p.table().enter()
 	defer s.leave()
-	if err := s.mayCall(op, p); err != nil {
+	r, err := s.caller(op, p)
+	if err != nil {
 		return 0, err
 	}
-	r, q := s.row(p), p
+	q := p
 	if pid != 0 {
 		q = s.find(s.given(r, pid))
 	}

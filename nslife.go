@@ -56,10 +56,10 @@ func (p *Process) unshare(h *Thread) (*Namespace, error) {
 	fresh := &Namespace{}
 	s := p.table().enter()
 	defer s.leave()
-	if err := s.mayWait(op, p, h); err != nil {
+	r, err := s.callerThread(op, p, h)
+	if err != nil {
 		return nil, err
 	}
-	r := s.row(p)
 	if h == nil {
 		h = r.firstThread
 	}
@@ -86,10 +86,10 @@ func (p *Process) setns(h *Thread, ns *Namespace) error {
 	const op = "setns"
 	s := p.table().enter()
 	defer s.leave()
-	if err := s.mayWait(op, p, h); err != nil {
+	r, err := s.callerThread(op, p, h)
+	if err != nil {
 		return err
 	}
-	r := s.row(p)
 	if h == nil {
 		h = r.firstThread
 	}
@@ -277,7 +277,8 @@ func (s *state) closeSpace(at slab.Index, r *row, cause WaitCause) bool {
 	s.broods(r, nil, func(b *brood) bool {
 		return s.children(b, func(child slab.Index, c *row) bool {
 			if c.process.State() == Zombie {
-				s.take(child, Exited, WEXITED)
+				var nobody WaitResult
+				s.take(child, Exited, WEXITED, &nobody)
 			}
 			return true
 		})

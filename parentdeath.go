@@ -27,10 +27,10 @@ func (p *Process) setParentDeath(h *Thread, sig Signal) error {
 	}
 	s := p.table().enter()
 	defer s.leave()
-	if err := s.mayWait(op, p, h); err != nil {
+	r, err := s.callerThread(op, p, h)
+	if err != nil {
 		return err
 	}
-	r := s.row(p)
 	if h == nil {
 		h = r.firstThread
 	}

@@ -183,10 +183,10 @@ func (p *Process) SetSignalMask(mask SignalSet) error { return p.setMask(nil, ma
 func (p *Process) setMask(h *Thread, mask SignalSet) error {
 	s := p.table().enter()
 	defer s.leave()
-	if err := s.mayWait("set signal mask", p, h); err != nil {
+	r, err := s.callerThread("set signal mask", p, h)
+	if err != nil {
 		return err
 	}
-	r := s.row(p)
 	if h == nil {
 		h = r.firstThread
 	}

@@ -40,11 +40,12 @@ type Credentials struct {
 func (p *Process) SetCredentials(c Credentials) error {
 	s := p.table().enter()
 	defer s.leave()
-	if err := s.mayCall("set credentials", p); err != nil {
+	r, err := s.caller("set credentials", p)
+	if err != nil {
 		return err
 	}
 	s.touched(p, "credentials")
-	if r := s.row(p); r.extra != nil || c != (Credentials{}) {
+	if r.extra != nil || c != (Credentials{}) {
 		r.ext().creds = c
 	}
 	return nil

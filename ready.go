@@ -95,16 +95,16 @@ func (s *state) detach(at slab.Index) {
 	*r.heapPrev(), *r.heapNext() = 0, 0
 }
 
-// firstZombie returns the oldest zombie below root that match accepts, or 0.
-// O(1) when match is nil or accepts the oldest, else O(zombies).
-func (s *state) firstZombie(root slab.Index, match func(*row) bool) slab.Index {
-	if root == 0 || match == nil || match(s.rows.At(root)) {
+// firstZombie returns the oldest zombie below root that matches w, or 0. O(1) when
+// the oldest does, else O(zombies).
+func (s *state) firstZombie(root slab.Index, w *want) slab.Index {
+	if root == 0 || w.matches(s.rows.At(root)) {
 		return root
 	}
 	var best slab.Index
 	for at := root; at != 0; {
 		r := s.rows.At(at)
-		if (best == 0 || r.birth < s.rows.At(best).birth) && match(r) {
+		if (best == 0 || r.birth < s.rows.At(best).birth) && w.matches(r) {
 			best = at
 		}
 		if child := *r.heapChild(); child != 0 {

@@ -83,7 +83,8 @@ func (p *Process) CreateSession() (*Session, *ProcessGroup, error) {
 }
 
 func (s *state) createSession(op string, p *Process, v *Session, g *ProcessGroup) *Error {
-	if err := s.mayCall(op, p); err != nil {
+	r, err := s.caller(op, p)
+	if err != nil {
 		return err
 	}
 	if p.group.Load().session.sid == p.pid {
@@ -93,9 +94,8 @@ func (s *state) createSession(op string, p *Process, v *Session, g *ProcessGroup
 		return refuse(op, p.pid, syscall.EPERM, "group %d exists", p.pid)
 	}
 	v.table = s.table
-	s.row(p).flags &^= flagTerminal // setsid: proc_clear_tty
+	r.flags &^= flagTerminal // setsid: proc_clear_tty
 	s.touched(p, "it has a session of its own")
-	r := s.row(p)
 	v.space, v.number = s.nested(r), r.number
 	g.space, g.number = v.space, v.number
 	s.openSession(v, p.pid)

@@ -126,11 +126,11 @@ func (p *Process) AwaitSignal(ctx context.Context, set SignalSet) (SigInfo, erro
 func (p *Process) awaitSignal(ctx context.Context, h *Thread, set SignalSet) (SigInfo, error) {
 	const op = "await signal"
 	s := p.table().enter()
-	if err := s.mayWait(op, p, h); err != nil {
+	r, err := s.callerThread(op, p, h)
+	if err != nil {
 		s.leave()
 		return SigInfo{}, err
 	}
-	r := s.row(p)
 	if h == nil {
 		h = r.firstThread
 	}

@@ -168,13 +168,14 @@ func (p *Process) OpenTerminal(term *Terminal) (taken bool, err error) {
 
 // mayUse refuses callers that can't act, and terminals that there can't be.
 func (s *state) mayUse(op string, p *Process, h *Thread, term *Terminal) (*row, *Error) {
-	if err := s.mayWait(op, p, h); err != nil {
+	r, err := s.callerThread(op, p, h)
+	if err != nil {
 		return nil, err
 	}
 	if term == nil || term.table != s.table {
 		return nil, refuse(op, p.pid, syscall.EINVAL, "no terminal, or one of another table, is given")
 	}
-	return s.row(p), nil
+	return r, nil
 }
 
 // giveTerminal is the kernel's __proc_set_tty.

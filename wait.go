@@ -104,8 +104,9 @@ func (w *want) group() PID { return -w.pid }
 
 // Wait waits for a child of p as the thread that Process.Thread returns would;
 // see Thread.Wait.
-func (p *Process) Wait(ctx context.Context, pid PID, opts WaitOptions) (WaitResult, error) {
-	return p.wait(ctx, nil, pid, opts)
+func (p *Process) Wait(ctx context.Context, pid PID, opts WaitOptions) (found WaitResult, err error) {
+	err = p.wait(ctx, nil, pid, opts, &found)
+	return found, err
 }
 
 // Wait waits for a child of h's process: pid as in waitpid(2), WaitAny, WaitGroup,
@@ -121,25 +122,26 @@ func (p *Process) Wait(ctx context.Context, pid PID, opts WaitOptions) (WaitResu
 // O(1) in the number of children that are not ready, for any child or a number;
 // for a group O(ready children), and O(children) to find out that none matches.
 // (wait(2), waitpid(2); kernel: do_wait.)
-func (h *Thread) Wait(ctx context.Context, pid PID, opts WaitOptions) (WaitResult, error) {
-	return h.process.wait(ctx, h, pid, opts)
+func (h *Thread) Wait(ctx context.Context, pid PID, opts WaitOptions) (found WaitResult, err error) {
+	err = h.process.wait(ctx, h, pid, opts, &found)
+	return found, err
 }
 
-func (p *Process) wait(ctx context.Context, h *Thread, pid PID, opts WaitOptions) (WaitResult, error) {
+func (p *Process) wait(ctx context.Context, h *Thread, pid PID, opts WaitOptions, found *WaitResult) error {
 	const op = "wait"
 	if opts&^waitidValid != 0 {
-		return WaitResult{}, refuse(op, p.pid, syscall.EINVAL, "unknown options %#x", uint32(opts&^waitidValid))
+		return refuse(op, p.pid, syscall.EINVAL, "unknown options %#x", uint32(opts&^waitidValid))
 	}
 	if opts&waitKinds == 0 {
 		opts |= WEXITED
 	}
-	return p.await(ctx, h, want{op: op, pid: pid, opts: opts})
+	return p.await(ctx, h, &want{op: op, pid: pid, opts: opts}, found)
 }
 
 // WaitProcess waits for one child, given by its handle, as waitid(2) does by a
 // pidfd: it can't mistake another for it. ECHILD if it is no child of p, or no
 // longer one. Otherwise as Wait.
-func (p *Process) WaitProcess(ctx context.Context, child *Process, opts WaitOptions) (WaitResult, error) {
+func (p *Process) WaitProcess(ctx context.Context, child *Process, opts WaitOptions) (found WaitResult, err error) {
 	const op = "wait"
 	if opts&^waitidValid != 0 || child == nil {
 		return WaitResult{}, refuse(op, p.pid, syscall.EINVAL, "unknown options %#x, or no child", uint32(opts&^waitidValid))
@@ -147,19 +149,21 @@ func (p *Process) WaitProcess(ctx context.Context, child *Process, opts WaitOpti
 	if opts&waitKinds == 0 {
 		opts |= WEXITED
 	}
-	return p.await(ctx, nil, want{op: op, pid: child.pid, child: child, opts: opts})
+	err = p.await(ctx, nil, &want{op: op, pid: child.pid, child: child, opts: opts}, &found)
+	return found, err
 }
 
 // Wait4 is wait4(2) to the letter: it waits for ends, and for stops and continues
 // too if WUNTRACED and WCONTINUED ask for them. EINVAL for other options,
 // WEXITED and WNOWAIT among them; ESRCH for pid -2147483648; ECHILD. The context
 // plays the signal that interrupts.
-func (h *Thread) Wait4(ctx context.Context, pid PID, opts WaitOptions) (WaitResult, error) {
+func (h *Thread) Wait4(ctx context.Context, pid PID, opts WaitOptions) (found WaitResult, err error) {
 	const op = "wait4"
 	if opts&^wait4Valid != 0 {
 		return WaitResult{}, refuse(op, h.TID(), syscall.EINVAL, "options %#x", uint32(opts&^wait4Valid))
 	}
-	return h.process.await(ctx, h, want{op: op, pid: pid, opts: opts | WEXITED})
+	err = h.process.await(ctx, h, &want{op: op, pid: pid, opts: opts | WEXITED}, &found)
+	return found, err
 }
 
 // IDType says what the number given to Waitid is.
@@ -178,7 +182,7 @@ const (
 // WEXITED, WSTOPPED and WCONTINUED, for an unknown idtype, and for a number that
 // can be none (P_PID: ≤ 0, P_PGID: < 0, P_PIDFD: < 0); EBADF for a P_PIDFD that is no
 // process; ECHILD.
-func (h *Thread) Waitid(ctx context.Context, idtype IDType, id PID, opts WaitOptions) (WaitResult, error) {
+func (h *Thread) Waitid(ctx context.Context, idtype IDType, id PID, opts WaitOptions) (found WaitResult, err error) {
 	const op = "waitid"
 	if opts&^waitidValid != 0 || opts&waitKinds == 0 {
 		return WaitResult{}, refuse(op, h.TID(), syscall.EINVAL, "options %#x", uint32(opts))
@@ -205,7 +209,8 @@ func (h *Thread) Waitid(ctx context.Context, idtype IDType, id PID, opts WaitOpt
 	if bad {
 		return WaitResult{}, refuse(op, h.TID(), syscall.EINVAL, "idtype %d with id %d", idtype, id)
 	}
-	return h.process.await(ctx, h, w)
+	err = h.process.await(ctx, h, &w, &found)
+	return found, err
 }
 
 // visible returns the process that goes by a number in p's namespace, or nil.
@@ -220,16 +225,16 @@ func (p *Process) visible(pid PID) *Process {
 
 // await validates what takes the lock to validate, takes what is ready, and
 // blocks for the rest.
-func (p *Process) await(ctx context.Context, h *Thread, w want) (WaitResult, error) {
+func (p *Process) await(ctx context.Context, h *Thread, w *want, found *WaitResult) error {
 	if w.pid == -1<<31 {
-		return WaitResult{}, refuse(w.op, p.pid, syscall.ESRCH, "%d is no group", w.pid)
+		return refuse(w.op, p.pid, syscall.ESRCH, "%d is no group", w.pid)
 	}
 	s := p.table().enter()
-	if err := s.mayWait(w.op, p, h); err != nil {
+	r, err := s.callerThread(w.op, p, h)
+	if err != nil {
 		s.leave()
-		return WaitResult{}, err
+		return err
 	}
-	r := s.row(p)
 	if h == nil {
 		h = r.firstThread
 	}
@@ -237,69 +242,75 @@ func (p *Process) await(ctx context.Context, h *Thread, w want) (WaitResult, err
 	case w.pid == WaitGroup && w.child == nil:
 		w.pid, w.anyGroup = -p.group.Load().pgid, true
 	case r.space != 0:
-		s.translate(r, &w)
+		s.translate(r, w)
 	}
-	found, some := s.poll(p.at, h, &w)
+	some := s.poll(p.at, h, w, found)
 	if found.Cause != 0 || some && w.opts&WNOHANG != 0 {
 		s.leave()
-		return found, nil
+		return nil
 	}
 	if !some {
 		s.leave()
-		return WaitResult{}, refuse(w.op, p.pid, syscall.ECHILD, "no child matches %s", w.target())
+		return refuse(w.op, p.pid, syscall.ECHILD, "no child matches %s", w.target())
 	}
 	if err := ctx.Err(); err != nil {
 		s.leave()
-		return WaitResult{}, err
-	}
-	b := &waiter{want: w, process: p, thread: h, done: make(chan struct{})}
-	s.block(b)
-	s.leave()
-	return b.sleep(ctx)
-}
-
-func (s *state) mayWait(op string, p *Process, h *Thread) *Error {
-	if err := s.mayCall(op, p); err != nil {
 		return err
 	}
-	if h != nil && h.exited.Load() {
-		return refuse(op, h.TID(), syscall.ESRCH, "the thread has exited")
-	}
-	return nil
+	b := &waiter{want: *w, process: p, thread: h, done: make(chan struct{})}
+	s.block(b)
+	s.leave()
+	return b.sleep(ctx, found)
 }
 
-// poll looks for a child that matches: the result if one is ready, and whether
-// there is one that may become so.
-func (s *state) poll(at slab.Index, h *Thread, w *want) (found WaitResult, some bool) {
+// callerThread is caller where a thread may be named too.
+func (s *state) callerThread(op string, p *Process, h *Thread) (*row, *Error) {
+	if h != nil && h.exited.Load() && p.State() <= Exiting {
+		return nil, refuse(op, h.TID(), syscall.ESRCH, "the thread has exited")
+	}
+	return s.caller(op, p)
+}
+
+// poll looks for a child that matches: it fills in found if one is ready, and says
+// whether there is one that may become so. Results go through pointers all the way:
+// each copy of one would wait for the stores of the last.
+func (s *state) poll(at slab.Index, h *Thread, w *want, found *WaitResult) (some bool) {
 	if w.byNumber() {
 		child := w.child
 		if child == nil {
 			child = s.procs.Get(uint32(w.pid))
 		}
 		if child == nil || child.at == 0 {
-			return found, false
+			return false
 		}
 		r := s.rows.At(child.at)
 		if r.parent != at || !w.accepts(r, h) {
-			return found, false
+			return false
 		}
 		if cause := w.ready(r); cause != 0 {
-			return s.take(child.at, cause, w.opts), true
+			s.take(child.at, cause, w.opts, found)
+			return true
 		}
-		return found, w.mayCome(r)
+		return w.mayCome(r)
 	}
-	var match func(*row) bool
-	if !w.takesAll() {
-		match = func(r *row) bool { return w.matches(r) }
+	if r := s.rows.At(at); r.firstThread == nil {
+		some = s.takeOldest(at, &r.brood, w, found) // there is no other list
+	} else {
+		s.searched(at, h, w, func(b *brood) bool {
+			some = s.takeOldest(at, b, w, found)
+			return !some
+		})
 	}
-	s.searched(at, h, w, func(b *brood) bool {
-		ready, cause := s.oldestReady(at, b, w, match)
-		if ready != 0 {
-			found, some = s.take(ready, cause, w.opts), true
-		}
-		return ready == 0
-	})
-	return found, some || s.hasMatch(at, h, w)
+	return some || s.hasMatch(at, h, w)
+}
+
+// takeOldest takes the oldest of one list that is ready, if there is one.
+func (s *state) takeOldest(parent slab.Index, b *brood, w *want, found *WaitResult) bool {
+	ready, cause := s.oldestReady(parent, b, w)
+	if ready != 0 {
+		s.take(ready, cause, w.opts, found)
+	}
+	return ready != 0
 }
 
 // searched calls do for each list of children that a wait by h looks into, until
@@ -317,17 +328,17 @@ func (s *state) searched(at slab.Index, h *Thread, w *want, do func(*brood) bool
 
 // oldestReady finds the child of one list that became a child first among those
 // that have something to report.
-func (s *state) oldestReady(parent slab.Index, b *brood, w *want, match func(*row) bool) (slab.Index, WaitCause) {
+func (s *state) oldestReady(parent slab.Index, b *brood, w *want) (slab.Index, WaitCause) {
 	var best slab.Index
 	var cause WaitCause
 	if w.opts&WEXITED != 0 {
-		if best = s.firstZombie(b.zombies, match); best != 0 {
+		if best = s.firstZombie(b.zombies, w); best != 0 {
 			cause = Exited // take knows which kind of end it was
 		}
 	}
 	if w.opts&(WSTOPPED|WCONTINUED) != 0 {
 		s.changed(parent, func(at slab.Index, r *row) {
-			if s.broodOf(parent, r.owner) != b || match != nil && !match(r) {
+			if s.broodOf(parent, r.owner) != b || !w.matches(r) {
 				return
 			}
 			if c := w.ready(r); c != 0 && (best == 0 || r.birth < s.rows.At(best).birth) {
@@ -370,9 +381,6 @@ func (s *state) translate(r *row, w *want) {
 }
 
 func (w *want) byNumber() bool { return w.child != nil || w.pid > 0 }
-
-// takesAll says whether each child matches, whatever it is.
-func (w *want) takesAll() bool { return w.pid == WaitAny && !w.anyGroup && w.opts&WALL != 0 }
 
 // matches is eligible_child in the kernel.
 func (w *want) matches(r *row) bool {
@@ -430,11 +438,11 @@ func (w *want) target() string {
 	return "group " + strconv.Itoa(int(w.group()))
 }
 
-// take reports what a child has to report and, without WNOWAIT, consumes it.
-func (s *state) take(at slab.Index, cause WaitCause, opts WaitOptions) WaitResult {
+// take fills in what a child has to report and, without WNOWAIT, consumes it.
+func (s *state) take(at slab.Index, cause WaitCause, opts WaitOptions, found *WaitResult) {
 	r := s.rows.At(at)
 	p := r.process
-	found := WaitResult{PID: p.pid, Process: p, Cause: cause}
+	found.PID, found.Process, found.Cause = p.pid, p, cause
 	if r.space != 0 && r.parent != 0 {
 		found.PID = s.told(s.rows.At(r.parent), at)
 	}
@@ -465,7 +473,6 @@ func (s *state) take(at slab.Index, cause WaitCause, opts WaitOptions) WaitResul
 	default:
 		s.reported(at, r)
 	}
-	return found
 }
 
 // AddUsage adds to what p has used; a consuming wait hands it to the parent
