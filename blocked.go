@@ -1,10 +1,7 @@
 package axprocess
 
 import (
-	"cmp"
 	"context"
-	"maps"
-	"slices"
 	"syscall"
 
 	"axprocess/internal/slab"
@@ -24,26 +21,34 @@ import (
 // could return, unless its process is stopped, or it missed the stop or continue of
 // a child that was adopted.
 
-// waiter is a blocked wait.
+// waiter is a blocked wait. It is in two lists: of all that its process has, in the
+// order of blocking, and where what it waits for will find it.
 type waiter struct {
 	want
-	process    *Process
-	thread     *Thread
-	list       *waitList
-	prev, next *waiter
-	done       chan struct{} // closed after the lock's release, once result or err is set
-	order      uint64        // ascending in the order of blocking
-	completed  bool          // guarded
-	woken      bool          // guarded: it is to look again before the operation ends
-	result     WaitResult
-	err        error
+	process   *Process
+	thread    *Thread
+	list      *waitList // where it stands
+	links     [2]waitLink
+	done      chan struct{} // closed after the lock's release, once result or err is set
+	completed bool          // guarded
+	woken     bool          // guarded: it is to look again before the operation ends
+	result    WaitResult
+	err       error
 }
+
+type waitLink struct{ prev, next *waiter }
+
+// Which of a waiter's links a list is made of.
+const (
+	ofProcess = iota
+	standing
+)
 
 // waits is where a process's blocked waits stand. Those for one child stand with
 // that child (extra.watchers), so that what happens to a child costs no more than
 // the waits that it can matter to.
 type waits struct {
-	all    map[*waiter]struct{}
+	all    waitList
 	any    waitList          // for the end of any ordinary child
 	odd    waitList          // for any child, with other options
 	groups map[PID]*waitList // for a group
@@ -52,39 +57,57 @@ type waits struct {
 
 type waitList struct{ first, last *waiter }
 
-func (l *waitList) add(w *waiter) {
-	w.list, w.prev = l, l.last
+func (l *waitList) add(by int, w *waiter) {
+	w.links[by] = waitLink{prev: l.last}
 	if l.last == nil {
 		l.first = w
 	} else {
-		l.last.next = w
+		l.last.links[by].next = w
 	}
 	l.last = w
 }
 
-func (l *waitList) remove(w *waiter) {
-	if w.prev == nil {
-		l.first = w.next
+func (l *waitList) remove(by int, w *waiter) {
+	link := w.links[by]
+	if link.prev == nil {
+		l.first = link.next
 	} else {
-		w.prev.next = w.next
+		link.prev.links[by].next = link.next
 	}
-	if w.next == nil {
-		l.last = w.prev
+	if link.next == nil {
+		l.last = link.prev
 	} else {
-		w.next.prev = w.prev
+		link.next.links[by].prev = link.prev
 	}
-	w.list, w.prev, w.next = nil, nil, nil
+	w.links[by] = waitLink{}
+}
+
+func (w *waiter) next(by int) *waiter { return w.links[by].next }
+
+// waiter returns an empty waiter.
+func (s *state) waiter() *waiter {
+	if w := s.idle.Swap(nil); w != nil {
+		return w
+	}
+	return new(waiter)
+}
+
+// retire keeps a waiter that is over for the next wait.
+func (s *state) retire(w *waiter) {
+	*w = waiter{}
+	s.idle.Store(w)
 }
 
 // block puts a wait where it will be found.
 func (s *state) block(w *waiter) {
 	x := s.row(w.process).ext()
-	if x.waits.all == nil {
-		x.waits.all = map[*waiter]struct{}{}
-	}
-	x.waits.all[w] = struct{}{}
-	s.blocked++
-	w.order = s.blocked
+	x.waits.all.add(ofProcess, w)
+	w.list = s.standsIn(x, w)
+	w.list.add(standing, w)
+}
+
+// standsIn returns the list that a wait is to stand in.
+func (s *state) standsIn(x *extra, w *waiter) *waitList {
 	switch {
 	case w.byNumber():
 		child := w.child
@@ -92,7 +115,7 @@ func (s *state) block(w *waiter) {
 			child = s.procs.Get(uint32(w.pid))
 			w.child = child
 		}
-		s.row(child).ext().watchers.add(w)
+		return &s.row(child).ext().watchers
 	case w.pid != WaitAny || w.anyGroup:
 		if x.waits.groups == nil {
 			x.waits.groups = map[PID]*waitList{}
@@ -102,21 +125,21 @@ func (s *state) block(w *waiter) {
 			l = new(waitList)
 			x.waits.groups[w.group()] = l
 		}
-		l.add(w)
+		return l
 	case w.opts&(WALL|WCLONE|WNOTHREAD|WNOWAIT) == 0 && w.opts&WEXITED != 0:
-		x.waits.any.add(w)
-	default:
-		x.waits.odd.add(w)
+		return &x.waits.any
 	}
+	return &x.waits.odd
 }
 
 // unblock takes a wait out of its list.
 func (s *state) unblock(w *waiter) {
 	l := w.list
-	l.remove(w)
+	l.remove(standing, w)
+	w.list = nil
 	if r := s.row(w.process); r != nil && r.extra != nil {
-		delete(r.extra.waits.all, w)
-		r.extra.waits.missed = r.extra.waits.missed && len(r.extra.waits.all) > 0
+		r.extra.waits.all.remove(ofProcess, w)
+		r.extra.waits.missed = r.extra.waits.missed && r.extra.waits.all.first != nil
 		if l.first == nil && !w.byNumber() {
 			if r.extra.waits.groups[w.group()] == l {
 				delete(r.extra.waits.groups, w.group())
@@ -157,7 +180,7 @@ func (w *waiter) sleep(ctx context.Context, found *WaitResult) error {
 // blocks says whether a process has a wait that blocks.
 func (s *state) blocks(at slab.Index) bool {
 	x := s.rows.At(at).extra
-	return x != nil && len(x.waits.all) > 0
+	return x != nil && x.waits.all.first != nil
 }
 
 // offer shows the blocked waits of its parent that a child has something to
@@ -172,30 +195,18 @@ func (s *state) offer(at slab.Index) bool {
 		s.lookAgain(r.parent, func(w *waiter) bool { return w.ready(r) != 0 && w.accepts(r, w.thread) })
 		return s.consumed(p, parent)
 	}
-	var lists [4]*waitList
+	var taker *waiter
 	if r.extra != nil {
-		lists[0] = &r.extra.watchers
+		taker = s.show(at, r, &r.extra.watchers, taker)
 	}
 	if x := s.rows.At(r.parent).extra; x != nil {
-		lists[1], lists[2] = &x.waits.any, &x.waits.odd
-		lists[3] = x.waits.groups[r.process.group.Load().pgid]
-	}
-	var taker *waiter
-	for _, l := range lists {
-		if l == nil {
-			continue
+		// Those that wait for any child take what one of them takes, and none only looks.
+		if w := x.waits.any.first; taker == nil && w != nil && w.ready(r) != 0 && w.accepts(r, w.thread) {
+			taker = w
 		}
-		for w := l.first; w != nil && (taker == nil || l != lists[1]); {
-			next := w.next
-			if cause := w.ready(r); cause != 0 && w.accepts(r, w.thread) {
-				if w.opts&WNOWAIT != 0 {
-					s.complete(w, nil)
-					s.take(at, cause, w.opts, &w.result)
-				} else if taker == nil {
-					taker = w
-				}
-			}
-			w = next
+		taker = s.show(at, r, &x.waits.odd, taker)
+		if len(x.waits.groups) > 0 {
+			taker = s.show(at, r, x.waits.groups[r.process.group.Load().pgid], taker)
 		}
 	}
 	if taker == nil {
@@ -219,11 +230,32 @@ func (s *state) consumed(p *Process, parent slab.Index) bool {
 	return true
 }
 
+// show shows a child to a list of waits: those that only look are given it, the
+// first that would consume it is returned if there is no taker yet.
+func (s *state) show(at slab.Index, r *row, l *waitList, taker *waiter) *waiter {
+	if l == nil {
+		return taker
+	}
+	for w := l.first; w != nil; {
+		next := w.next(standing)
+		if cause := w.ready(r); cause != 0 && w.accepts(r, w.thread) {
+			if w.opts&WNOWAIT != 0 {
+				s.complete(w, nil)
+				s.take(at, cause, w.opts, &w.result)
+			} else if taker == nil {
+				taker = w
+			}
+		}
+		w = next
+	}
+	return taker
+}
+
 // missStop: nobody is woken for a stop or continue that an adopted child has not
 // reported; a wait finds it when it is woken for something else (kernel:
 // reparent_leader).
 func (s *state) missStop(parent slab.Index, child *row) {
-	if x := s.rows.At(parent).extra; child.extra.stop.unreported != 0 && len(x.waits.all) > 0 {
+	if x := s.rows.At(parent).extra; child.extra.stop.unreported != 0 && x.waits.all.first != nil {
 		x.waits.missed = true
 	}
 }
@@ -233,11 +265,15 @@ func (s *state) missStop(parent slab.Index, child *row) {
 // or when they may have missed something. O(waits × children).
 func (s *state) lookAgain(at slab.Index, woken func(*waiter) bool) {
 	x := s.rows.At(at).extra
-	if x == nil || len(x.waits.all) == 0 || s.rows.At(at).stopped() {
+	if x == nil || x.waits.all.first == nil || s.rows.At(at).stopped() {
 		return
 	}
-	byOrder := func(a, b *waiter) int { return cmp.Compare(a.order, b.order) }
-	woke := slices.DeleteFunc(slices.SortedFunc(maps.Keys(x.waits.all), byOrder), func(w *waiter) bool { return !woken(w) })
+	var woke []*waiter
+	for w := x.waits.all.first; w != nil; w = w.next(ofProcess) {
+		if woken(w) {
+			woke = append(woke, w)
+		}
+	}
 	for _, w := range woke {
 		if w.completed {
 			continue // what it waited for was taken by one before it
@@ -260,7 +296,7 @@ func (s *state) lookAgain(at slab.Index, woken func(*waiter) bool) {
 // that are left had no hope in it (kernel: release_task wakes no wait; seen: a wait
 // for a group goes on when the last child has left the group).
 func (s *state) childGone(parent slab.Index, pgid PID) {
-	if x := s.rows.At(parent).extra; x != nil && len(x.waits.all) > 0 && x.stop.signal == 0 {
+	if x := s.rows.At(parent).extra; x != nil && x.waits.all.first != nil && x.stop.signal == 0 {
 		if w := x.waits.any.first; w != nil && !s.hasMatch(parent, w.thread, &w.want) {
 			s.failAll(&x.waits.any)
 		}
@@ -282,7 +318,7 @@ func (s *state) failHopeless(parent slab.Index, l *waitList) {
 		return
 	}
 	for w := l.first; w != nil; {
-		next := w.next
+		next := w.next(standing)
 		if !s.hasMatch(parent, w.thread, &w.want) {
 			s.complete(w, w.noChild())
 		}
@@ -304,7 +340,7 @@ func (s *state) childEnded(at slab.Index) {
 	if r.extra != nil {
 		s.failHopeless(r.parent, &r.extra.watchers)
 	}
-	if x := s.rows.At(r.parent).extra; x != nil && len(x.waits.all) > 0 {
+	if x := s.rows.At(r.parent).extra; x != nil && x.waits.all.first != nil {
 		s.failHopeless(r.parent, &x.waits.odd)
 		s.failHopeless(r.parent, x.waits.groups[r.process.group.Load().pgid])
 	}
@@ -317,7 +353,7 @@ func (s *state) wakeWaits(parent slab.Index, child *row) {
 		return
 	}
 	if x := s.rows.At(parent).extra; x != nil {
-		for w := range x.waits.all {
+		for w := x.waits.all.first; w != nil; w = w.next(ofProcess) {
 			w.woken = w.woken || w.names(child) && (w.opts&WNOTHREAD == 0 || child.owner == w.thread.owns())
 		}
 	}
@@ -337,24 +373,24 @@ func (s *state) failWaits(r *row, h *Thread) {
 	if r.extra == nil {
 		return
 	}
-	for w := range r.extra.waits.all {
+	for w := r.extra.waits.all.first; w != nil; {
+		next := w.next(ofProcess)
 		if h == nil || w.thread == h {
 			s.complete(w, refuse(w.op, r.process.pid, syscall.ESRCH, "the caller has exited"))
 		}
+		w = next
 	}
 }
 
 // IsWaiting says whether h is blocked in a wait: in a call of Wait, Wait4 or
 // Waitid that nothing has completed. O(waits of its process that block).
-func (h *Thread) IsWaiting() bool {
+func (h *Thread) IsWaiting() (waiting bool) {
 	s := h.process.table().enter()
-	defer s.leave()
 	if r := s.row(h.process); r != nil && r.extra != nil {
-		for w := range r.extra.waits.all {
-			if w.thread == h {
-				return true
-			}
+		for w := r.extra.waits.all.first; w != nil && !waiting; w = w.next(ofProcess) {
+			waiting = w.thread == h
 		}
 	}
-	return false
+	s.leave()
+	return waiting
 }

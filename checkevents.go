@@ -53,10 +53,10 @@ func (s *state) checkWaits() error {
 		if r.extra == nil {
 			continue
 		}
-		if len(r.extra.waits.all) > 0 && p.State() == Zombie {
+		if r.extra.waits.all.first != nil && p.State() == Zombie {
 			return fmt.Errorf("zombie %d waits", p.pid)
 		}
-		for w := range r.extra.waits.all {
+		for w := r.extra.waits.all.first; w != nil; w = w.next(ofProcess) {
 			if w.process != p || w.list == nil || w.completed {
 				return fmt.Errorf("process %d lists a wait that is not its own, or is over", p.pid)
 			}

@@ -218,13 +218,15 @@ func (p *Process) ExitCode() int32 {
 
 // Parent returns its parent; nil for an init, for an imported process whose
 // parent is outside, and once it is freed. One lock pair.
-func (p *Process) Parent() *Process {
+func (p *Process) Parent() (parent *Process) {
 	s := p.table().enter()
-	defer s.leave()
-	if r := s.row(p); r != nil && r.parent != 0 {
-		return s.rows.At(r.parent).process
+	if p.at != 0 {
+		if above := s.rows.At(p.at).parent; above != 0 {
+			parent = s.rows.At(above).process
+		}
 	}
-	return nil
+	s.leave()
+	return parent
 }
 
 // Children returns its children, zombies included, in the order in which they

@@ -3,6 +3,7 @@ package axprocess
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -52,7 +53,6 @@ type state struct {
 	rows     slab.Slab[row]
 	uses     map[PID]*numberUse // numbers that a terminal's foreground means (terminal.go)
 
-	blocked    uint64   // waits that have ever blocked
 	noChildren brood    // of a thread that has none
 	nextID     uint64   // the last unique id given
 	births     uint64   // the last place in the order in which children joined a parent
@@ -65,7 +65,8 @@ type state struct {
 	permit       Permission // asked outside of the lock; nil: all may
 	pendingLimit int
 
-	wakes    []chan struct{} // of what sleeps and is over; leave closes them
+	wakes    wakes                  // of what sleeps and is over
+	idle     atomic.Pointer[waiter] // of a wait that is over, for the next one to use; empty
 	noticing bool
 	notices  []Effect
 	noticed  chan struct{} // closed by leave when there are notices; nil if nobody waits
@@ -153,17 +154,25 @@ func (s *state) leave() {
 
 // owe has leave wake who sleeps on done.
 func (s *state) owe(done chan struct{}) {
-	s.wakes, s.owes = append(s.wakes, done), true
+	if s.owes = true; s.wakes.first == nil {
+		s.wakes.first = done
+	} else {
+		s.wakes.more = append(s.wakes.more, done)
+	}
+}
+
+// wakes are channels that leave closes; most operations that wake anybody wake one.
+type wakes struct {
+	first chan struct{}
+	more  []chan struct{}
 }
 
 func (s *state) leaveOwing() {
 	if s.emptied != nil {
 		s.finishInits()
 	}
-	wakes := s.wakes
-	if wakes != nil {
-		s.wakes = nil
-	}
+	owed := s.wakes
+	s.wakes = wakes{}
 	var noticed chan struct{}
 	if s.noticed != nil && len(s.notices) > 0 {
 		noticed, s.noticed = s.noticed, nil
@@ -178,7 +187,10 @@ func (s *state) leaveOwing() {
 	} else {
 		s.mutex.Unlock()
 	}
-	for _, done := range wakes {
+	if owed.first != nil {
+		close(owed.first)
+	}
+	for _, done := range owed.more {
 		close(done)
 	}
 	if noticed != nil {

@@ -189,13 +189,13 @@ func (p *Process) Threads() []*Thread {
 
 // Thread returns the thread that acts for the process where none is named: the
 // leader, or the first live thread when it has exited; nil if there is none.
-func (p *Process) Thread() *Thread {
+func (p *Process) Thread() (first *Thread) {
 	s := p.table().enter()
-	defer s.leave()
 	if r := s.row(p); r != nil {
-		return r.firstThread
+		first = r.firstThread
 	}
-	return nil
+	s.leave()
+	return first
 }
 
 // IsLeaderExited says whether the leader thread has exited while others live: the

@@ -257,9 +257,11 @@ func (p *Process) await(ctx context.Context, h *Thread, w *want, found *WaitResu
 		s.leave()
 		return err
 	}
-	b := &waiter{want: *w, process: p, thread: h, done: make(chan struct{})}
+	b := s.waiter()
+	b.want, b.process, b.thread, b.done = *w, p, h, make(chan struct{})
 	s.block(b)
 	s.leave()
+	defer s.retire(b)
 	return b.sleep(ctx, found)
 }
 
@@ -293,15 +295,24 @@ func (s *state) poll(at slab.Index, h *Thread, w *want, found *WaitResult) (some
 		}
 		return w.mayCome(r)
 	}
-	if r := s.rows.At(at); r.firstThread == nil {
-		some = s.takeOldest(at, &r.brood, w, found) // there is no other list
-	} else {
-		s.searched(at, h, w, func(b *brood) bool {
-			some = s.takeOldest(at, b, w, found)
-			return !some
-		})
+	if b := s.onlyList(at, w); b != nil {
+		return s.takeOldest(at, b, w, found) || s.anyMatch(b, w)
 	}
+	s.searched(at, h, w, func(b *brood) bool {
+		some = s.takeOldest(at, b, w, found)
+		return !some
+	})
 	return some || s.hasMatch(at, h, w)
+}
+
+// onlyList returns the list of children that a wait looks into, if there is but
+// one, as in most processes.
+func (s *state) onlyList(at slab.Index, w *want) *brood {
+	r := s.rows.At(at)
+	if h := r.firstThread; w.opts&WNOTHREAD == 0 && (h == nil || h == r.lastThread && h.brood == nil) {
+		return &r.brood
+	}
+	return nil
 }
 
 // takeOldest takes the oldest of one list that is ready, if there is one.
@@ -351,14 +362,27 @@ func (s *state) oldestReady(parent slab.Index, b *brood, w *want) (slab.Index, W
 
 // hasMatch says whether some child matches that may become ready.
 func (s *state) hasMatch(at slab.Index, h *Thread, w *want) bool {
-	none := true
+	if b := s.onlyList(at, w); b != nil {
+		return s.anyMatch(b, w)
+	}
+	some := false
 	s.searched(at, h, w, func(b *brood) bool {
-		none = s.children(b, func(_ slab.Index, r *row) bool {
-			return !(w.matches(r) && w.mayCome(r))
-		})
-		return none
+		some = s.anyMatch(b, w)
+		return !some
 	})
-	return !none
+	return some
+}
+
+// anyMatch is hasMatch in one list.
+func (s *state) anyMatch(b *brood, w *want) bool {
+	for at := b.first; at != 0; {
+		r := s.rows.At(at)
+		if w.matches(r) && w.mayCome(r) {
+			return true
+		}
+		at = r.nextSibling
+	}
+	return false
 }
 
 // translate turns the numbers of a caller's namespace into the table's own; what
