@@ -245,7 +245,7 @@ func TestRunFaults(t *testing.T) {
 			}
 		})
 		t.Run(way+"/a child that tracing can't see", func(t *testing.T) {
-			r, code, stderr := runTo(t, []string{"--follow", way}, "sh", "-c", `"$0" untraced; sleep 0.1`, program)
+			r, code, stderr := runTo(t, []string{"--follow", way, "--grace=1h"}, "sh", "-c", `"$0" untraced; sleep 0.1`, program)
 			if code != 0 || len(r.Leaks) != 1 || r.Complete != (way == "ebpf") {
 				t.Errorf("exit code %d, leaks %v, complete %v, %s", code, r.Leaks, r.Complete, stderr)
 			}

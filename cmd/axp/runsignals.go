@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -41,6 +42,7 @@ type signals struct {
 	broken  atomic.Bool
 	stopped atomic.Bool // the command was stopped
 	asked   bool        // to end the wait
+	heard   time.Time   // when a key was that may have ended the command
 	once    sync.Once
 }
 
@@ -96,7 +98,9 @@ func (s *signals) take(sig syscall.Signal) {
 		return
 	}
 	if (sig == syscall.SIGINT || sig == syscall.SIGQUIT) && fromTerminal && !s.all {
-		if s.cmd.Signal(0) == syscall.ESRCH {
+		if s.cmd.Signal(0) != syscall.ESRCH {
+			s.heard = time.Now()
+		} else if !s.endedBy() {
 			s.hasten(sig)
 		}
 		return
@@ -105,6 +109,19 @@ func (s *signals) take(sig syscall.Signal) {
 		s.hasten(sig)
 	}
 }
+
+// endedBy says whether what comes from the terminal may be what has just ended the
+// command, which got it too: unless something else that was heard may be. So a second
+// ctrl-C is one.
+func (s *signals) endedBy() bool {
+	heard, end := s.heard, s.cmd.Ended()
+	s.heard = time.Now()
+	return time.Since(end) < sameKey && end.Sub(heard) > sameKey
+}
+
+// sameKey is how much sooner or later than the command's end what ended it may be
+// heard of here.
+const sameKey = 2 * time.Second
 
 // pass sends a signal on; ESRCH says that the command has ended.
 func (s *signals) pass(sig syscall.Signal) error {

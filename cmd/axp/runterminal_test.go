@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
@@ -61,18 +62,33 @@ func (p *person) types(text string) {
 	}
 }
 
+// found says whether there is text, after what was seen before.
+func (p *person) found(text string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	at := strings.Index(p.seen.String()[p.from:], text)
+	if at >= 0 {
+		p.from += at + len(text)
+	}
+	return at >= 0
+}
+
+// presses presses a key until text is seen: again if nothing comes of it.
+func (p *person) presses(key, text string) {
+	p.t.Helper()
+	last := time.Time{}
+	eventually(p.t, "the terminal shows "+text, func() bool {
+		if time.Since(last) > 3*time.Second {
+			last = time.Now()
+			p.types(key)
+		}
+		return p.found(text)
+	})
+}
+
 // sees waits for text, after what was seen before.
 func (p *person) sees(text string) {
 	p.t.Helper()
-	found := func() bool {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		at := strings.Index(p.seen.String()[p.from:], text)
-		if at >= 0 {
-			p.from += at + len(text)
-		}
-		return at >= 0
-	}
 	defer func() {
 		if p.t.Failed() {
 			p.mu.Lock()
@@ -80,7 +96,7 @@ func (p *person) sees(text string) {
 			p.mu.Unlock()
 		}
 	}()
-	eventually(p.t, "the terminal shows "+text, found)
+	eventually(p.t, "the terminal shows "+text, func() bool { return p.found(text) })
 }
 
 // shell is an interactive bash on a terminal, in an empty directory.
@@ -129,6 +145,23 @@ func TestRunKeys(t *testing.T) {
 			p.types("bg; touch go; wait; echo o\"\"k\n")
 			p.sees("finished")
 			p.sees("ok")
+		})
+	}
+}
+
+// TestRunHurry: a first ctrl-C ends the command, a second one the grace, at once.
+func TestRunHurry(t *testing.T) {
+	for _, way := range []string{"ptrace", "proc"} {
+		t.Run(way, func(t *testing.T) {
+			p := shell(t)
+			p.types("$AXP run --grace 1h --follow " + way + ` -- sh -c 'sh -c "trap : INT; trap \"echo as\"\"ked\" TERM; echo re\"\"ady; while :; do :; done" & while :; do :; done'` + "\n")
+			p.sees("ready")
+			p.types("\x03")
+			p.sees("asked") // the command has ended of it, and the grace has begun
+			p.presses("\x03", "ended by SIGKILL")
+			p.sees("interrupted")
+			p.types("echo \"code=$?\"\n")
+			p.sees("code=130")
 		})
 	}
 }

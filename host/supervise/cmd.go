@@ -195,6 +195,15 @@ func (c *Cmd) Following() Follow {
 // PID returns the command's number; 0 before Start.
 func (c *Cmd) PID() axprocess.PID { return axprocess.PID(c.pid) }
 
+// Ended returns when the command was seen to have ended, by Clock; zero while it
+// lives. Not before Start.
+func (c *Cmd) Ended() time.Time {
+	r := c.keeper.root()
+	c.keeper.mu.Lock()
+	defer c.keeper.mu.Unlock()
+	return r.End
+}
+
 // Descendants returns what is alive now, the command included, oldest first.
 // What the follower can't see at once is looked for.
 func (c *Cmd) Descendants() []Process {

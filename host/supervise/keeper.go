@@ -505,12 +505,12 @@ func (k *keeper) settleOne(r *record) {
 		if !r.isDead() {
 			k.end(r, 0, 0, at)
 		}
-		by := r.PPID
-		if n := len(r.Reparented); n > 0 {
-			by = r.Reparented[n-1].From
+		if n := len(r.Reparented); n > 0 { // it was gone before its parent's end
+			r.PPID = r.Reparented[n-1].From
+			r.Reparented = r.Reparented[:n-1]
 		}
 		r.Neglected = false
-		k.freed(r, by, time.Time{}, true)
+		k.freed(r, r.PPID, time.Time{}, true)
 	}
 }
 
@@ -565,8 +565,9 @@ func (k *keeper) stops(pid int, sig axprocess.Signal) {
 func (k *keeper) firstStops() {
 	k.mu.Lock()
 	first := k.all[0]
+	over := first.isDead()
 	k.mu.Unlock()
-	if first.isDead() {
+	if over {
 		return
 	}
 	var info unix.Siginfo

@@ -3,6 +3,7 @@ package supervise
 import (
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -108,13 +109,13 @@ func (e *ending) matches(r *record) bool {
 
 // still are the targets that can be ended.
 func (e *ending) still() []*record {
-	var still []*record
-	for _, r := range e.targets() {
-		if r.Unkillable == "" {
-			still = append(still, r)
-		}
+	targets := e.targets()
+	for _, r := range targets {
+		e.keeper.visit(e.follow, r)
 	}
-	return still
+	e.keeper.mu.Lock()
+	defer e.keeper.mu.Unlock()
+	return slices.DeleteFunc(targets, func(r *record) bool { return r.isDead() || r.Unkillable != "" })
 }
 
 // signal sends sig to one; what may not be signalled is noted.
@@ -149,8 +150,8 @@ func (e *ending) await() bool {
 	}
 }
 
-// waitTold is how often is told whom a wait is for.
-const waitTold = 5 * time.Second
+// waitTold is how often is told whom a wait is for. Tests are less patient.
+var waitTold = 5 * time.Second
 
 func (e *ending) tell() {
 	if e.OnWait == nil {

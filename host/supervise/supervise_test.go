@@ -299,3 +299,32 @@ func init() {
 		time.Sleep(time.Hour)
 	}
 }
+
+// TestAwait: with Await the run goes on until what is left has ended, and it is
+// told whom it waits for.
+func TestAwait(t *testing.T) {
+	defer func(old time.Duration) { waitTold = old }(waitTold)
+	waitTold = 10 * time.Millisecond
+	byEach(t, func(t *testing.T, f Follow) {
+		gate := filepath.Join(t.TempDir(), "go")
+		c := script(f, `sh -c 'until test -e $GO; do sleep 0.01; done; exit 5' & :`)
+		c.Env = append(os.Environ(), "GO="+gate)
+		c.Leaks = Await
+		told := 0
+		c.OnWait = func(held []Process) {
+			if told++; told > 1 {
+				return
+			}
+			if !strings.Contains(held[0].Command(), "until test") || !held[0].Left || c.Ended().IsZero() {
+				t.Errorf("held by %+v since %v", held, c.Ended())
+			}
+			if err := os.WriteFile(gate, nil, 0o644); err != nil {
+				t.Error(err)
+			}
+		}
+		rep := run(t, c)
+		if told == 0 || len(rep.Leaks()) == 0 || rep.Leaks()[0].Alive() || rep.Leaks()[0].Cause == axprocess.Killed {
+			t.Errorf("told %d times, left: %+v", told, rep.Leaks())
+		}
+	})
+}

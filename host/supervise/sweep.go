@@ -125,6 +125,25 @@ func (k *keeper) compare(f follower, r *record, found map[int]stat, at time.Time
 	}
 }
 
+// visit finds out whether a process that was found by a look has ended: no event of
+// the follower's tells.
+func (k *keeper) visit(f follower, r *record) {
+	if _, looks := f.(*looker); looks || r.Unseen == "" {
+		return
+	}
+	pid := int(r.PID)
+	found := map[int]stat{}
+	if st, ok := readStat(pid); ok {
+		found[pid] = st
+	}
+	k.compare(f, r, found, k.now())
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if r.model != nil && r.model.Parent() == k.self && !r.isDead() && !f.follows(pid) {
+		k.settleOne(r)
+	}
+}
+
 // refresh reads the arguments of a process that has exec'd since the last look.
 func (k *keeper) refresh(r *record) {
 	k.mu.Lock()
