@@ -163,28 +163,34 @@ func TestRunUnderAxp(t *testing.T) {
 	}
 }
 
-// TestRunAsInit: pid 1 of a container gets its orphans, and the exit code.
+// TestRunAsInit: pid 1 of a container gets its orphans, and the exit code; inside
+// one it is as anywhere.
 func TestRunAsInit(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("not run: needs root, for a pid namespace")
 	}
 	for _, way := range []string{"auto", "ptrace", "proc"} {
-		t.Run(way, func(t *testing.T) {
-			file := filepath.Join(t.TempDir(), "report.json")
-			inner := axp(t)
-			cmd := exec.Command("unshare", "--pid", "--fork", "--kill-child", "--mount-proc", inner.Path, "run", "--follow", way, "--report", file, "--", "sh", "-c",
-				"(setsid sleep 1071 &); until grep -q sleep /proc/[0-9]*/comm; do :; done 2>/dev/null; exit 3")
-			cmd.Env = inner.Env
-			r, code, stderr := runReport(t, cmd, file)
-			if code != 3 || len(r.Leaks) != 1 || !strings.Contains(stderr, "sleep 1071") {
-				t.Errorf("exit code %d, leaks %v, %s", code, r.Leaks, stderr)
-			}
-			cmd = exec.Command("unshare", "--pid", "--fork", "--kill-child", "--mount-proc", inner.Path, "run", "--follow", way, "--", "sh", "-c", "kill -KILL $$")
-			cmd.Env = inner.Env
-			if _ = cmd.Run(); cmd.ProcessState.ExitCode() != 137 {
-				t.Errorf("a killed command: exit code %d", cmd.ProcessState.ExitCode())
-			}
-		})
+		for place, start := range map[string][]string{"as init": nil, "inside": {"sh", "-c", `"$@"; exit $?`, "init"}} {
+			t.Run(way+" "+place, func(t *testing.T) {
+				file := filepath.Join(t.TempDir(), "report.json")
+				inner := axp(t)
+				container := func(args ...string) *exec.Cmd {
+					unshare := append([]string{"--pid", "--fork", "--kill-child", "--mount-proc"}, start...)
+					cmd := exec.Command("unshare", append(append(unshare, inner.Path, "run", "--follow", way), args...)...)
+					cmd.Env = inner.Env
+					return cmd
+				}
+				r, code, stderr := runReport(t, container("--report", file, "--", "sh", "-c",
+					"(setsid sleep 1071 &); until grep -q sleep /proc/[0-9]*/comm; do :; done 2>/dev/null; exit 3"), file)
+				if code != 3 || len(r.Leaks) != 1 || !strings.Contains(stderr, "sleep 1071") {
+					t.Errorf("exit code %d, leaks %v, %s", code, r.Leaks, stderr)
+				}
+				cmd := container("--", "sh", "-c", "kill -KILL $$")
+				if _ = cmd.Run(); cmd.ProcessState.ExitCode() != 137 {
+					t.Errorf("a killed command: exit code %d", cmd.ProcessState.ExitCode())
+				}
+			})
+		}
 	}
 }
 
