@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"errors"
 	"fmt"
 
 	"axprocess/host/internal/kerneltype"
@@ -42,7 +43,7 @@ const (
 )
 
 const (
-	ringLen     = 8 << 20
+	ringLen     = 4 << 20
 	maxFollowed = 1 << 16 // processes at once; what has no room is lost, and counted
 	pgidIndex   = 2       // PIDTYPE_PGID
 	sidIndex    = 3       // PIDTYPE_SID
@@ -83,11 +84,15 @@ func findOffsets() (o offsets, err error) {
 
 // load makes the maps and attaches the programs.
 func (b *bpf) load() error {
-	o, err := findOffsets()
-	if err != nil {
-		return err
-	}
-	if err := b.makeMaps(); err != nil {
+	var o offsets
+	found := make(chan error, 1)
+	go func() {
+		var err error
+		o, err = findOffsets()
+		found <- err
+	}()
+	err := b.makeMaps()
+	if err := errors.Join(<-found, err); err != nil {
 		return err
 	}
 	// Raw tracepoints: for others the library reads all of the kernel's types once
