@@ -448,11 +448,7 @@ func (t *tracer) execed(pid int, at time.Time) {
 		}
 	}
 	t.tracees[pid] = pid
-	comm := ""
-	if st, ok := readStat(pid); ok {
-		comm = st.comm
-	}
-	args := readArgs(pid)
+	comm, args := readComm(pid), readArgs(pid)
 	t.k.execed(pid, former, args, comm, at)
 	t.warnOf(pid, comm, args)
 }

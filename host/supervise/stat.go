@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// This file is about the two texts of /proc that a supervisor reads all the time:
+// This file is about the texts of /proc that a supervisor reads all the time:
 // a process's stat line and its arguments.
 
 // stat is what a stat line says (proc_pid_stat(5)).
@@ -108,6 +108,12 @@ func readProc(to []byte, pid int, name string) int {
 		return 0
 	}
 	return n
+}
+
+// readComm returns a process's name, or "": for less than its stat line costs.
+func readComm(pid int) string {
+	var buf [64]byte
+	return string(bytes.TrimSuffix(buf[:readProc(buf[:], pid, "/comm")], []byte{'\n'}))
 }
 
 // readStatus returns a number of a process's or thread's status file; 0 if there

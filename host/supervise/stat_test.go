@@ -23,6 +23,11 @@ func TestStat(t *testing.T) {
 	}
 	if st, ok := readStat(os.Getpid()); !ok || st.ppid != os.Getppid() || st.start == 0 || st.dead() {
 		t.Errorf("this process: %+v, %v", st, ok)
+	} else if comm := readComm(os.Getpid()); comm == "" || comm != st.comm {
+		t.Errorf("this process is %q and %q", comm, st.comm)
+	}
+	if comm := readComm(0); comm != "" {
+		t.Errorf("no process is %q", comm)
 	}
 }
 
