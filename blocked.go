@@ -19,7 +19,7 @@ import (
 //
 // Invariants (I12): a blocked wait is in one list; there is nothing ready that it
 // could return, unless its process is stopped, or it missed the stop or continue of
-// a child that was adopted.
+// a child that was adopted, or what was moved into its group.
 
 // waiter is a blocked wait. It is in two lists: of all that its process has, in the
 // order of blocking, and where what it waits for will find it.
@@ -192,7 +192,8 @@ func (s *state) offer(at slab.Index) bool {
 	}
 	p, parent := r.process, r.parent
 	if x := s.rows.At(r.parent).extra; x != nil && x.waits.missed {
-		s.lookAgain(r.parent, func(w *waiter) bool { return w.ready(r) != 0 && w.accepts(r, w.thread) })
+		s.wakeWaits(parent, r)
+		s.lookAgain(parent, (*waiter).wakes)
 		return s.consumed(p, parent)
 	}
 	var taker *waiter
@@ -346,8 +347,26 @@ func (s *state) childEnded(at slab.Index) {
 	}
 }
 
-// wakeWaits marks the blocked waits of a parent that the end of a child wakes: by its
-// number or group, whatever signal it sends (kernel: pid_child_should_wake).
+// missZombie: nobody is woken for a zombie, or what a child has not reported, that is
+// moved into a group that a wait blocks for (kernel: setpgid wakes no wait).
+func (s *state) missZombie(child *row, g *ProcessGroup) {
+	if child.parent == 0 || child.process.State() != Zombie && (child.extra == nil || child.extra.stop.unreported == 0) {
+		return
+	}
+	if x := s.rows.At(child.parent).extra; x != nil && x.waits.groups[g.pgid] != nil {
+		x.waits.missed = true
+	}
+}
+
+// misses says whether a wait of a process may have missed something.
+func (s *state) misses(at slab.Index) bool {
+	x := s.rows.At(at).extra
+	return x != nil && x.waits.missed
+}
+
+// wakeWaits marks the blocked waits of a parent that the end, stop or continue of a
+// child wakes: by its number or group, whatever it asks for and whatever signal the
+// child sends (kernel: pid_child_should_wake).
 func (s *state) wakeWaits(parent slab.Index, child *row) {
 	if parent == 0 || s.rows.At(parent).stopped() {
 		return

@@ -67,7 +67,7 @@ func (s *state) checkWaits() error {
 			look.opts |= WNOWAIT
 			var found WaitResult
 			if s.poll(p.at, w.thread, &look, &found); found.Cause != 0 &&
-				!(r.extra.waits.missed && (found.Cause == Stopped || found.Cause == Continued)) {
+				!r.extra.waits.missed {
 				return fmt.Errorf("process %d is blocked in a wait for %s, and %d has %s", p.pid, w.target(), found.PID, found.Cause)
 			}
 		}

@@ -175,6 +175,10 @@ func (s *state) finishExit(at slab.Index, cause WaitCause) {
 	parent := r.parent
 	if len(zombies) > 0 {
 		s.passZombies(at, r, zombies)
+	} else if parent != 0 && s.misses(parent) {
+		s.wakeWaits(parent, r)
+		s.notifyEnd(at, r, false)
+		s.lookAgain(parent, (*waiter).wakes)
 	} else if waits := s.notifyEnd(at, r, false); waits && s.blocks(parent) && !s.offer(at) {
 		s.childEnded(at)
 	}

@@ -199,6 +199,7 @@ func (s *state) move(at slab.Index, g *ProcessGroup) {
 	s.logMoved(p, p.group.Load(), g)
 	s.quit(r)
 	s.join(at, r, g)
+	s.missZombie(r, g)
 }
 
 // CreateGroup makes a group of p's own number in p's session and moves p there.
