@@ -145,7 +145,7 @@ func (s *state) checkNumbers() error {
 	if len(used) != s.numbers.n {
 		return fmt.Errorf("%d numbers are in use, and something goes by %d", s.numbers.n, len(used))
 	}
-	for i, l := range s.numbers.leaves {
+	for i, l := range s.numbers.leaves.all {
 		if l == nil {
 			continue
 		}
@@ -155,7 +155,7 @@ func (s *state) checkNumbers() error {
 				n++
 			}
 		}
-		if n != l.used || n == 0 {
+		if n != l.used || (n == 0) != (s.numbers.leaves.idle == i+1) {
 			return fmt.Errorf("of numbers %d… %d are in use, and %d are counted", i<<leafBits, n, l.used)
 		}
 	}

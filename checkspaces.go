@@ -87,7 +87,7 @@ func levelOf(ns *Namespace) int {
 // check counts what is in use.
 func (l *levels) check(known int) error {
 	n := 0
-	for i, p := range l.pages {
+	for i, p := range l.pages.all {
 		if p == nil {
 			continue
 		}
@@ -97,7 +97,7 @@ func (l *levels) check(known int) error {
 				used++
 			}
 		}
-		if used != p.used || used == 0 {
+		if used != p.used || (used == 0) != (l.pages.idle == i+1) {
 			return fmt.Errorf("of numbers %d… %d are in use, and %d are counted", i<<levelBits, used, p.used)
 		}
 		n += used

@@ -23,9 +23,8 @@ const (
 // levels is what a namespace's numbers lead to.
 type levels struct {
 	cursor PID // the last number that was chosen
-	pages  []*levelPage
+	pages  pages[levelPage]
 	n      int
-	spare  *levelPage
 }
 
 type levelPage struct {
@@ -36,24 +35,17 @@ type levelPage struct {
 // at returns the number above, 0 if nr is not in use.
 func (l *levels) at(nr PID) PID {
 	i := int(uint32(nr) >> levelBits)
-	if nr <= 0 || i >= len(l.pages) || l.pages[i] == nil {
+	if nr <= 0 {
 		return 0
 	}
-	return l.pages[i].above[nr%levelLen]
+	if p := l.pages.at(i); p != nil {
+		return p.above[nr%levelLen]
+	}
+	return 0
 }
 
 func (l *levels) set(nr, above PID) {
-	i := int(nr >> levelBits)
-	for i >= len(l.pages) {
-		l.pages = append(l.pages, nil)
-	}
-	p := l.pages[i]
-	if p == nil {
-		if p, l.spare = l.spare, nil; p == nil {
-			p = new(levelPage)
-		}
-		l.pages[i] = p
-	}
+	p := l.pages.need(int(nr >> levelBits))
 	p.above[nr%levelLen] = above
 	p.used++
 	l.n++
@@ -62,12 +54,12 @@ func (l *levels) set(nr, above PID) {
 // clear gives a number back, and returns what it led to.
 func (l *levels) clear(nr PID) PID {
 	i := int(nr >> levelBits)
-	p := l.pages[i]
+	p := l.pages.all[i]
 	above := p.above[nr%levelLen]
 	p.above[nr%levelLen] = 0
 	l.n--
 	if p.used--; p.used == 0 {
-		l.pages[i], l.spare = nil, p
+		l.pages.emptied(i)
 	}
 	return above
 }
@@ -76,13 +68,13 @@ func (l *levels) clear(nr PID) PID {
 func (l *levels) firstFree(from, to PID) PID {
 	for n := from; n < to; {
 		i := int(n >> levelBits)
-		switch {
-		case i >= len(l.pages) || l.pages[i] == nil:
+		switch p := l.pages.at(i); {
+		case p == nil:
 			return n
-		case l.pages[i].used == levelLen:
+		case p.used == levelLen:
 			n = PID(i+1) << levelBits
 			continue
-		case l.pages[i].above[n%levelLen] == 0:
+		case p.above[n%levelLen] == 0:
 			return n
 		}
 		n++
@@ -92,8 +84,8 @@ func (l *levels) firstFree(from, to PID) PID {
 
 // after returns the lowest number above nr that is in use, or 0.
 func (l *levels) after(nr PID) PID {
-	for n := nr + 1; int(n>>levelBits) < len(l.pages); n++ {
-		p := l.pages[n>>levelBits]
+	for n := nr + 1; int(n>>levelBits) < len(l.pages.all); n++ {
+		p := l.pages.all[n>>levelBits]
 		if p == nil {
 			n |= levelLen - 1
 		} else if p.above[n%levelLen] != 0 {

@@ -560,8 +560,8 @@ func TestNamespacesCostNothingFlat(t *testing.T) {
 			t.Fatal("it doesn't end")
 		}
 	}
-	if len(ns.levels.pages) != 5 || ns.levels.n != 1 {
-		t.Errorf("%d pages for %d numbers", len(ns.levels.pages), ns.levels.n)
+	if len(ns.levels.pages.all) != 5 || ns.levels.n != 1 {
+		t.Errorf("%d pages for %d numbers", len(ns.levels.pages.all), ns.levels.n)
 	}
 	x.end(a)
 	x.ok(a.Free())

@@ -36,9 +36,8 @@ const (
 type numbers struct {
 	max    PID
 	cursor PID // the last number that next chose
-	leaves []*leaf
+	leaves pages[leaf]
 	n      int
-	spare  *leaf
 }
 
 type leaf struct {
@@ -55,51 +54,40 @@ func place(n PID) (leaf, word int, bit uint64) {
 
 func (u *numbers) inUse(n PID) bool {
 	i, word, bit := place(n)
-	return i < len(u.leaves) && u.leaves[i] != nil && u.leaves[i].words[word]&bit != 0
+	l := u.leaves.at(i)
+	return l != nil && l.words[word]&bit != 0
 }
 
 func (u *numbers) take(n PID) {
 	i, word, bit := place(n)
-	if i >= len(u.leaves) || u.leaves[i] == nil {
-		u.addLeaf(i)
-	}
-	l := u.leaves[i]
+	l := u.leaves.need(i)
 	l.words[word] |= bit
 	l.used++
 	u.n++
 }
 
-func (u *numbers) addLeaf(i int) {
-	for i >= len(u.leaves) {
-		u.leaves = append(u.leaves, nil)
-	}
-	if u.leaves[i], u.spare = u.spare, nil; u.leaves[i] == nil {
-		u.leaves[i] = new(leaf)
-	}
-}
-
 func (u *numbers) release(n PID) {
 	i, word, bit := place(n)
-	l := u.leaves[i]
+	l := u.leaves.all[i]
 	l.words[word] &^= bit
 	l.named[word] &^= bit
 	l.used--
 	u.n--
 	if l.used == 0 {
-		u.leaves[i], u.spare = nil, l
+		u.leaves.emptied(i)
 	}
 }
 
 // name notes that a group or session goes by a number that is in use.
 func (u *numbers) name(n PID) {
 	i, word, bit := place(n)
-	u.leaves[i].named[word] |= bit
+	u.leaves.all[i].named[word] |= bit
 }
 
 // wasNamed says whether a group or session has gone by a number that is in use.
 func (u *numbers) wasNamed(n PID) bool {
 	i, word, bit := place(n)
-	return u.leaves[i].named[word]&bit != 0
+	return u.leaves.all[i].named[word]&bit != 0
 }
 
 // firstFree returns the lowest number in [from, to) that is not in use, or 0.
@@ -107,10 +95,10 @@ func (u *numbers) wasNamed(n PID) bool {
 func (u *numbers) firstFree(from, to PID) PID {
 	for n := from; n < to; {
 		i, word, _ := place(n)
-		if i >= len(u.leaves) || u.leaves[i] == nil {
+		l := u.leaves.at(i)
+		if l == nil {
 			return n
 		}
-		l := u.leaves[i]
 		if l.used == leafLen {
 			n = PID(i+1) << leafBits
 			continue
