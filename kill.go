@@ -197,27 +197,42 @@ func (p *Process) killPlainly(k *KillResult, op string, pid PID, to *Process, si
 	}
 	if to != nil && to.at != 0 && p.at != 0 {
 		if from, r := s.rows.At(p.at), s.rows.At(to.at); from.alive() && from.space|r.space == 0 && to.State() == Running && r.alive() {
-			var m posted // field by field: a literal is copied, and the copy waits for the stores
-			m.to, m.reason = to, op
-			m.info.Signal, m.info.PID, m.info.UID = sig, p.pid, from.uid()
-			s.record = true
-			action, h := s.hitAlive(r, &m)
-			e := &k.first
-			e.Process, e.Thread, e.Signal, e.Action, e.Reason = to, h, sig, action, op
-			s.announce(&m, h, action)
-			s.goOn(&m, action)
-			s.settle()
-			s.record = false
-			if len(s.effects) > 0 {
-				s.aimed = append(s.aimed, target{process: to})
-				k.more = s.killedMore(k.first)
-				s.forgetAims()
+			if done = true; s.merges(r, sig) {
+				k.first.Process, k.first.Signal, k.first.Action, k.first.Reason = to, sig, Merged, op
+			} else {
+				s.killOne(p, from, to, r, sig, op, k)
 			}
-			done = true
 		}
 	}
 	s.leave()
 	return done
+}
+
+// merges says whether a signal is pending already and changes nothing, where nobody
+// has to be told of that.
+func (s *state) merges(r *row, sig Signal) bool {
+	const counts = standard &^ (defaultStop | 1<<(SIGCONT-1))
+	return r.sharedBits()&sig.set()&counts != 0 && s.plain && !s.noticing
+}
+
+// killOne sends to one running process.
+func (s *state) killOne(p *Process, from *row, to *Process, r *row, sig Signal, op string, k *KillResult) {
+	var m posted // field by field: a literal is copied, and the copy waits for the stores
+	m.to, m.reason = to, op
+	m.info.Signal, m.info.PID, m.info.UID = sig, p.pid, from.uid()
+	s.record = true
+	action, h := s.hitAlive(r, &m)
+	e := &k.first
+	e.Process, e.Thread, e.Signal, e.Action, e.Reason = to, h, sig, action, op
+	s.announce(&m, h, action)
+	s.goOn(&m, action)
+	s.settle()
+	s.record = false
+	if len(s.effects) > 0 {
+		s.aimed = append(s.aimed, target{process: to})
+		k.more = s.killedMore(k.first)
+		s.forgetAims()
+	}
 }
 
 // send asks for permission where somebody has to be asked, and sends.
