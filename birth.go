@@ -266,9 +266,9 @@ func (s *state) admit(b *ProcessBuilder, op string, p *Process, r *row, h *Threa
 	switch {
 	case err != nil:
 		return 0, nil, err
-	case ns != nil:
+	case ns != nil && !(b.asks&birthNewSpace == 0 && len(b.asked()) == 0 && ns.isPlain(s.numbers.max)):
 		return s.admitIn(ns, b, op, p)
-	case len(b.asked()) > 0:
+	case ns == nil && len(b.asked()) > 0:
 		return 0, nil, refuse(op, b.pid, syscall.EINVAL, "a number is asked for in a namespace that it is not born into")
 	}
 	n, err := s.claim(op, b.pid)
@@ -277,6 +277,9 @@ func (s *state) admit(b *ProcessBuilder, op string, p *Process, r *row, h *Threa
 	}
 	s.occupy(b.pid, n)
 	at, child := s.enroll(p, n)
+	if ns != nil {
+		s.settleIn(child, ns, ns.takeNext(n, s.numbers.max))
+	}
 	return at, child, nil
 }
 

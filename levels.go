@@ -147,6 +147,32 @@ func (ns *Namespace) wanted(asked []setNumber) PID {
 	return NextPID
 }
 
+// isPlain says whether a birth in a namespace can be refused for no reason of the
+// namespace: it is not closed, and it and those above it have a number to choose.
+func (ns *Namespace) isPlain(maxPID PID) bool {
+	if ns.closed {
+		return false
+	}
+	for ; ns.level > 0; ns = ns.parent {
+		if ns.levels.n >= int(maxPID-1-reservedPIDs) {
+			return false
+		}
+	}
+	return true
+}
+
+// takeNext takes the next numbers for what has number n in the table's own
+// namespace, where there is room, and returns the innermost.
+func (ns *Namespace) takeNext(n, maxPID PID) PID {
+	if ns.level > 1 {
+		n = ns.parent.takeNext(n, maxPID)
+	}
+	nr := ns.levels.next(maxPID)
+	ns.levels.set(nr, n)
+	ns.levels.cursor = nr
+	return nr
+}
+
 // spend advances the cursors past the numbers that were chosen: those of a birth
 // that is refused with ENOMEM are used up too (seen; idr_alloc_cyclic).
 func (ns *Namespace) spend(asked []setNumber, nrs *[maxLevel]PID) {
@@ -180,10 +206,12 @@ func (s *state) vacateBelow(ns *Namespace, nr PID) {
 	for ; ns.level > 0; ns = ns.parent {
 		nr = ns.levels.clear(nr)
 		if ns.closed && ns.levels.n == 1 {
-			s.emptied, s.owes = append(s.emptied, ns), true
+			s.isEmptied(ns)
 		}
 	}
 }
+
+func (s *state) isEmptied(ns *Namespace) { s.emptied, s.owes = append(s.emptied, ns), true }
 
 // chain returns the numbers of what has number nr in ns, from level 1 down to it.
 func (ns *Namespace) chain(nr PID) []PID {

@@ -196,10 +196,10 @@ func (s *state) claimIn(op string, ns *Namespace, want PID, asked []setNumber, n
 	return n, nil
 }
 
-// admitIn is admit for a birth in a namespace below the table's own.
+// admitIn is admit for a birth in a namespace below the table's own that is not plain.
 func (s *state) admitIn(ns *Namespace, b *ProcessBuilder, op string, p *Process) (slab.Index, *row, *Error) {
-	nrs := &s.chosen
 	asked := b.asked() // a copy, in which claimIn says which namespace nil means
+	nrs := &s.chosen
 	n, err := s.claimIn(op, ns, b.pid, asked, nrs)
 	if err != nil {
 		return 0, nil, err
@@ -209,21 +209,20 @@ func (s *state) admitIn(ns *Namespace, b *ProcessBuilder, op string, p *Process)
 	}
 	s.occupy(b.pid, n)
 	at, child := s.enroll(p, n)
-	s.settleIn(child, ns, nrs, asked)
+	s.settleIn(child, ns, ns.occupyBelow(asked, nrs, n))
 	return at, child, nil
 }
 
-// settleIn puts what claimIn found numbers for into its namespace.
-func (s *state) settleIn(r *row, ns *Namespace, nrs *[maxLevel]PID, asked []setNumber) {
-	p := r.process
-	r.number = ns.occupyBelow(asked, nrs, p.pid)
+// settleIn puts a process that has its numbers into its namespace.
+func (s *state) settleIn(r *row, ns *Namespace, nr PID) {
+	r.number = nr
 	if ns.people == 0 {
 		s.giveIndex(ns)
 	}
 	ns.people++
 	r.space = ns.at
 	if r.number == 1 {
-		ns.init = p
+		ns.init = r.process
 		r.flags |= flagInit
 	}
 }
