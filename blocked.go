@@ -190,11 +190,11 @@ func (s *state) offer(at slab.Index) bool {
 	if r.parent == 0 || s.rows.At(r.parent).stopped() {
 		return false
 	}
-	p, parent := r.process, r.parent
+	p, parent, owner := r.process, r.parent, r.owner
 	if x := s.rows.At(r.parent).extra; x != nil && x.waits.missed {
 		s.wakeWaits(parent, r)
 		s.lookAgain(parent, (*waiter).wakes)
-		return s.consumed(p, parent)
+		return s.consumed(p, parent, owner)
 	}
 	var taker *waiter
 	if r.extra != nil {
@@ -217,17 +217,17 @@ func (s *state) offer(at slab.Index) bool {
 	opts := taker.opts
 	s.complete(taker, nil)
 	s.take(at, cause, opts, &taker.result)
-	s.consumed(p, parent)
+	s.consumed(p, parent, owner)
 	return true
 }
 
 // consumed says whether the end of a child was, and lets the other waits that it has
 // woken see that it is gone.
-func (s *state) consumed(p *Process, parent slab.Index) bool {
+func (s *state) consumed(p *Process, parent slab.Index, owner *Thread) bool {
 	if p.State() != Freed {
 		return false
 	}
-	s.childGone(parent, p.group.Load().pgid)
+	s.childGone(parent, p.group.Load().pgid, owner)
 	return true
 }
 
@@ -296,13 +296,13 @@ func (s *state) lookAgain(at slab.Index, woken func(*waiter) bool) {
 // nothing can complete any more. A zombie that is freed later wakes nobody: the waits
 // that are left had no hope in it (kernel: release_task wakes no wait; seen: a wait
 // for a group goes on when the last child has left the group).
-func (s *state) childGone(parent slab.Index, pgid PID) {
+func (s *state) childGone(parent slab.Index, pgid PID, owner *Thread) {
 	if x := s.rows.At(parent).extra; x != nil && x.waits.all.first != nil && x.stop.signal == 0 {
 		if w := x.waits.any.first; w != nil && !s.hasMatch(parent, w.thread, &w.want) {
 			s.failAll(&x.waits.any)
 		}
-		s.failHopeless(parent, &x.waits.odd)
-		s.failHopeless(parent, x.waits.groups[pgid])
+		s.failHopeless(parent, &x.waits.odd, owner)
+		s.failHopeless(parent, x.waits.groups[pgid], owner)
 	}
 }
 
@@ -313,14 +313,15 @@ func (s *state) failAll(l *waitList) {
 	}
 }
 
-// failHopeless completes with ECHILD the waits of a list that no child matches.
-func (s *state) failHopeless(parent slab.Index, l *waitList) {
+// failHopeless completes with ECHILD the waits of a list that no child matches, of
+// those that the end of a child of owner's wakes.
+func (s *state) failHopeless(parent slab.Index, l *waitList, owner *Thread) {
 	if l == nil {
 		return
 	}
 	for w := l.first; w != nil; {
 		next := w.next(standing)
-		if !s.hasMatch(parent, w.thread, &w.want) {
+		if w.hearsOf(owner) && !s.hasMatch(parent, w.thread, &w.want) {
 			s.complete(w, w.noChild())
 		}
 		w = next
@@ -339,11 +340,11 @@ func (s *state) childEnded(at slab.Index) {
 		return
 	}
 	if r.extra != nil {
-		s.failHopeless(r.parent, &r.extra.watchers)
+		s.failHopeless(r.parent, &r.extra.watchers, r.owner)
 	}
 	if x := s.rows.At(r.parent).extra; x != nil && x.waits.all.first != nil {
-		s.failHopeless(r.parent, &x.waits.odd)
-		s.failHopeless(r.parent, x.waits.groups[r.process.group.Load().pgid])
+		s.failHopeless(r.parent, &x.waits.odd, r.owner)
+		s.failHopeless(r.parent, x.waits.groups[r.process.group.Load().pgid], r.owner)
 	}
 }
 
@@ -373,9 +374,14 @@ func (s *state) wakeWaits(parent slab.Index, child *row) {
 	}
 	if x := s.rows.At(parent).extra; x != nil {
 		for w := x.waits.all.first; w != nil; w = w.next(ofProcess) {
-			w.woken = w.woken || w.names(child) && (w.opts&WNOTHREAD == 0 || child.owner == w.thread.owns())
+			w.woken = w.woken || w.names(child) && w.hearsOf(child.owner)
 		}
 	}
+}
+
+// hearsOf says whether a child of some thread's can wake a wait.
+func (w *waiter) hearsOf(owner *Thread) bool {
+	return w.opts&WNOTHREAD == 0 || owner == w.thread.owns()
 }
 
 // wakes says whether wakeWaits has marked a wait, and takes the mark away.

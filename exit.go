@@ -224,9 +224,9 @@ func (s *state) notifyEnd(at slab.Index, r *row, adopted bool) (waits bool) {
 		if !adopted {
 			p.setState(Freed, p.cause())
 		}
-		above, pgid := r.parent, p.group.Load().pgid
+		above, pgid, owner := r.parent, p.group.Load().pgid, r.owner
 		s.free(at, "its parent waits for no child")
-		s.childGone(above, pgid)
+		s.childGone(above, pgid, owner)
 		return false
 	}
 	if !adopted {
