@@ -565,7 +565,7 @@ func (l *Live) World() (World, error) {
 		}
 		seen, err := l.seen(p, stat)
 		if err != nil {
-			continue // it went while it was looked at: the next look will tell
+			seen = Seen{State: Busy} // a thread went while it was looked at: the next look will tell
 		}
 		w[p.name] = seen
 	}
