@@ -10,7 +10,7 @@ import (
 )
 
 // This file is about the texts of /proc that a supervisor reads all the time:
-// a process's stat line and its arguments.
+// a process's stat line, its name and its arguments.
 
 // stat is what a stat line says (proc_pid_stat(5)).
 type stat struct {
