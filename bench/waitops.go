@@ -32,8 +32,9 @@ func Pairs() []Pair {
 		{"the same among 100,000 that are not ready", "the same among none", 0, func() Op { return waitReady(100_000) }, func() Op { return waitReady(0) }},
 		{"a blocked Wait is woken by an exit", "a sync.Cond, woken", 0, wakeWait, func() Op { return wakeCond(false) }},
 		{"a blocked Wait is woken by an exit", "a sync.Cond by hand, with the same exit and wait", 1.5, wakeWait, func() Op { return wakeCond(true) }},
-		{"kill of one process, by number", "a mutex pair", 5, func() Op { return killOne(false) }, Yardstick},
-		{"kill of one process, by handle", "a mutex pair", 5, func() Op { return killOne(true) }, Yardstick},
+		{"kill of one process, by number", "a mutex pair", 5, func() Op { return killOne(axprocess.Handle, false) }, Yardstick},
+		{"kill of one process, by handle", "a mutex pair", 5, func() Op { return killOne(axprocess.Handle, true) }, Yardstick},
+		{"kill of one process that ignores it", "a mutex pair", 5, func() Op { return killOne(axprocess.Ignore, false) }, Yardstick},
 		{"kill of a group of 1,000, per member", "a mutex pair", 0, killGroup, Yardstick},
 		{"fork + exit + free, one namespace in", "fork + exit + free", 1.1, func() Op { return nestedLife(1) }, life},
 		{"fork + exit + free, four namespaces in", "fork + exit + free, one in", 0, func() Op { return nestedLife(4) }, func() Op { return nestedLife(1) }},
@@ -123,12 +124,12 @@ func wakeCond(work bool) Op {
 	})
 }
 
-// killOne sends a signal that a handler waits for: the second and later ones find
-// it pending, as most signals in a burst do.
-func killOne(byHandle bool) Op {
+// killOne sends a signal again and again. If a handler waits for it, the second and
+// later ones find it pending, as most signals in a burst do.
+func killOne(does axprocess.Disposition, byHandle bool) Op {
 	w := newWorld(0)
 	p := must(w.init.Fork(axprocess.NextPID).Leader(nil).Build())
-	check(p.SetDisposition(axprocess.SIGUSR1, axprocess.Handle, 0))
+	check(p.SetDisposition(axprocess.SIGUSR1, does, 0))
 	return timed(func(n int) {
 		for range n {
 			var err error
