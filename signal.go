@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"iter"
 	"math/bits"
+	"strconv"
+	"strings"
+	"syscall"
 )
 
 // This file is about signals as values: their names, sets of them, and what comes
@@ -68,6 +71,18 @@ func (sig Signal) String() string {
 		return fmt.Sprintf("SIGRTMIN+%d", sig-SIGRTMIN)
 	}
 	return fmt.Sprintf("signal %d", int32(sig))
+}
+
+// ParseSignal reads a signal as a person types it: "HUP", "sighup", "RTMIN+3", "1"; 0
+// too, which kill(2) takes. EINVAL for anything else. O(signals) for a name.
+func ParseSignal(text string) (Signal, error) {
+	name := "SIG" + strings.TrimPrefix(strings.ToUpper(text), "SIG")
+	for sig := Signal(0); sig <= SIGRTMAX; sig++ {
+		if name == sig.String() || text == strconv.Itoa(int(sig)) {
+			return sig, nil
+		}
+	}
+	return 0, refuse("parse signal", 0, syscall.EINVAL, "%q is not a signal (a name, or 0 to %d)", text, SIGRTMAX)
 }
 
 // SignalSet is a set of signals: bit n-1 is signal n, as in the kernel's sigset_t.

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -1045,5 +1047,26 @@ func BenchmarkKill(b *testing.B) {
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/member")
 		})
+	}
+}
+
+// TestParseSignal: each name that String gives is read again, in any case and with or
+// without SIG, and numbers are; nothing else is.
+func TestParseSignal(t *testing.T) {
+	for sig := Signal(1); sig <= SIGRTMAX; sig++ {
+		name := strings.TrimPrefix(sig.String(), "SIG")
+		for _, text := range []string{sig.String(), name, strings.ToLower(name), strconv.Itoa(int(sig))} {
+			if got, err := ParseSignal(text); got != sig || err != nil {
+				t.Errorf("%q: %v, %v, want %v", text, got, err, sig)
+			}
+		}
+	}
+	if sig, err := ParseSignal("0"); sig != 0 || err != nil {
+		t.Errorf("0: %v, %v", sig, err)
+	}
+	for _, text := range []string{"", "SIG", "SIG0", "65", "-1", "+1", "01", "NOSUCH", "SIGSIGHUP", " HUP", "RTMIN+33"} {
+		if sig, err := ParseSignal(text); !errors.Is(err, syscall.EINVAL) {
+			t.Errorf("%q: %v, %v, want EINVAL", text, sig, err)
+		}
 	}
 }

@@ -177,17 +177,13 @@ func (s Step) needsRoot() bool {
 	return false
 }
 
-// signalOf reads a signal's name or number.
+// signalOf reads a signal's name, or any number, since stories try those that are
+// none.
 func signalOf(word string) (axprocess.Signal, error) {
 	if n, err := strconv.ParseInt(word, 10, 32); err == nil {
 		return axprocess.Signal(n), nil
 	}
-	for sig := axprocess.Signal(1); sig <= axprocess.SIGRTMAX; sig++ {
-		if sig.String() == word || sig.String() == "SIG"+word {
-			return sig, nil
-		}
-	}
-	return 0, fmt.Errorf("there is no signal %q", word)
+	return axprocess.ParseSignal(word)
 }
 
 // signalsOf reads NAME|NAME.

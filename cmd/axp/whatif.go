@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -92,8 +91,8 @@ func whatifKill(ask func(explain.Change) error) *cobra.Command {
 			}
 			sig := axprocess.SIGTERM
 			if len(args) > 1 {
-				if sig, err = parseSignal(args[1]); err != nil {
-					return err
+				if sig, err = axprocess.ParseSignal(args[1]); err != nil || sig == 0 {
+					return fmt.Errorf("%q is not a signal (a name, or 1 to %d)", args[1], axprocess.SIGRTMAX)
 				}
 			}
 			return ask(explain.Change{Verb: "kill", PID: pid, Signal: sig})
@@ -142,20 +141,6 @@ func whatifSetpgid(ask func(explain.Change) error) *cobra.Command {
 	}
 	c.Flags().Uint32Var(&by, "by", 0, "who calls: `PID`, its parent; itself unless given")
 	return c
-}
-
-// parseSignal reads a signal as a person types it: "HUP", "SIGHUP" or "1".
-func parseSignal(text string) (axprocess.Signal, error) {
-	if n, err := strconv.ParseUint(text, 10, 8); err == nil && n >= 1 && n <= uint64(axprocess.SIGRTMAX) {
-		return axprocess.Signal(n), nil
-	}
-	name := "SIG" + strings.TrimPrefix(strings.ToUpper(text), "SIG")
-	for sig := axprocess.SIGHUP; sig <= axprocess.SIGRTMAX; sig++ {
-		if sig.String() == name {
-			return sig, nil
-		}
-	}
-	return 0, fmt.Errorf("%q is not a signal (a name, or 1 to %d)", text, axprocess.SIGRTMAX)
 }
 
 func printOutcome(out output, o *explain.Outcome) error {

@@ -188,8 +188,8 @@ func (sh *shell) kill(words []string) int {
 	sig := axprocess.SIGTERM
 	args := words[1:]
 	if len(args) > 0 && len(args[0]) > 1 && args[0][0] == '-' {
-		var known bool
-		if sig, known = signalNamed(args[0][1:]); !known {
+		var err error
+		if sig, err = axprocess.ParseSignal(args[0][1:]); err != nil {
 			return sh.complain("kill", args[0][1:]+": invalid signal specification")
 		}
 		args = args[1:]
@@ -218,16 +218,6 @@ func (sh *shell) kill(words []string) int {
 		}
 	}
 	return status
-}
-
-// signalNamed reads a signal by number or name.
-func signalNamed(s string) (axprocess.Signal, bool) {
-	for sig := axprocess.Signal(0); sig <= axprocess.SIGRTMAX; sig++ {
-		if s == strconv.Itoa(int(sig)) || "SIG"+strings.TrimPrefix(strings.ToUpper(s), "SIG") == sig.String() {
-			return sig, true
-		}
-	}
-	return 0, false
 }
 
 func (sh *shell) exit(words []string) int {
