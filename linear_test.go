@@ -302,8 +302,8 @@ func (d *dealer) plan(blocked bool) (plans [][]call) {
 	}
 	if blocked {
 		c := d.about(blocking[d.IntN(len(blocking))], family, []int{1})
-		pair := [][2]int{{1, 2}, {1, 3}, {1, 7}, {4, 5}, {5, 6}, {8, 9}}[d.IntN(6)] // a parent and its child
-		c.by, c.to, c.n = pair[0], pair[1], PID(1+pair[1])
+		pair := [][2]int{{1, 2}, {1, 3}, {1, 7}, {0, 1}, {0, 4}, {0, 8}}[d.IntN(6)] // who waits, and a child
+		c.thread, c.n = pair[0], PID(1+pair[1])
 		plans = append(plans, []call{c})
 	}
 	return plans

@@ -264,25 +264,18 @@ var ends = []*operation{
 }
 
 // blocking are waits that wait: done again with a context that has ended, they say
-// cancelled unless there is an answer at once. Where there are threads it is one of
-// them that waits, always the same: its end, by another's exec, ends the wait.
+// cancelled unless there is an answer at once. It is one thread that waits, the init's
+// or the shell's: its end, by another's exec, ends the wait.
 var blocking = []*operation{
-	actsUntil("blocked wait", func(ctx context.Context, w *world, p *Process, c call) string {
-		return w.blocks(ctx, p, c, one(c, WaitAny, c.n), WALL)
+	threadActs("blocked wait", func(ctx context.Context, _ *world, h *Thread, c call) string {
+		return said(h.Wait(ctx, one(c, WaitAny, c.n), WALL))
 	}),
-	actsUntil("blocked wait for all there is", func(ctx context.Context, w *world, p *Process, c call) string {
-		return w.blocks(ctx, p, c, WaitAny, WEXITED|WSTOPPED|WCONTINUED)
+	threadActs("blocked wait for all there is", func(ctx context.Context, _ *world, h *Thread, _ call) string {
+		return said(h.Wait(ctx, WaitAny, WEXITED|WSTOPPED|WCONTINUED))
 	}),
-	actsUntil("blocked look", func(ctx context.Context, w *world, p *Process, c call) string {
-		return w.blocks(ctx, p, c, w.procs[c.to].pid, WEXITED|WNOWAIT)
+	threadActs("blocked look", func(ctx context.Context, _ *world, h *Thread, c call) string {
+		return said(h.Waitid(ctx, P_PID, c.n, WEXITED|WNOWAIT))
 	}),
-}
-
-func (w *world) blocks(ctx context.Context, p *Process, c call, pid PID, opts WaitOptions) string {
-	if c.by < firstThreads-1 { // the leader's place is its process's
-		return said(w.threads[c.by].Wait(ctx, pid, opts))
-	}
-	return said(p.Wait(ctx, pid, opts))
 }
 
 var relations = []*operation{
