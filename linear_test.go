@@ -458,3 +458,30 @@ type faulty struct {
 func (f *faulty) tell(from, to int64, who int, c call) {
 	f.r.history = append(f.r.history, porcupine.Operation{ClientId: who, Input: c, Call: from, Output: c.do(over, f.w, c), Return: to})
 }
+
+// onUnlock is a lock that lets somebody else in at the first chance.
+type onUnlock struct {
+	sync.Mutex
+	then func()
+}
+
+func (l *onUnlock) Unlock() {
+	l.Mutex.Unlock()
+	if then := l.then; then != nil {
+		l.then = nil
+		then()
+	}
+}
+
+// TestExecWhileTheLeaderExits: the thread that acts for a process is chosen when it
+// acts; who exits meanwhile is not it (found by TestLinearHistories).
+func TestExecWhileTheLeaderExits(t *testing.T) {
+	lock := &onUnlock{}
+	init := build(t, NewTable(WithLock(lock)).NewInit(1))
+	p := build(t, init.Fork(NextPID).Leader(nil))
+	leader := p.Thread()
+	must(p.NewThread(NextPID).Build())
+	lock.then = func() { must(leader.Exit(0)) }
+	ok(t, p.Exec())
+	checked(t, p.table())
+}

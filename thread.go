@@ -252,10 +252,16 @@ func (h *Thread) Exec() error {
 	if h.exited.Load() {
 		return refuse(op, h.TID(), syscall.ESRCH, "the thread has exited")
 	}
-	r := s.row(p)
-	if err := r.mayAct(op); err != nil {
+	if err := s.row(p).mayAct(op); err != nil {
 		return err
 	}
+	s.exec(p, h)
+	return nil
+}
+
+// exec is Exec by a live thread, or by a process without threads if h is nil.
+func (s *state) exec(p *Process, h *Thread) {
+	r := s.row(p)
 	for other := r.firstThread; other != nil; {
 		next := other.next
 		if other != h {
@@ -263,20 +269,16 @@ func (h *Thread) Exec() error {
 		}
 		other = next
 	}
-	if !h.IsLeader() {
+	if h != nil && !h.IsLeader() {
 		s.promote(p.at, r, h)
 	}
 	s.execed(p.at, r)
 	s.settle()
-	return nil
 }
 
 // Exec is Thread.Exec by the leader or first live thread, or by a process without
 // threads itself.
 func (p *Process) Exec() error {
-	if h := p.Thread(); h != nil {
-		return h.Exec()
-	}
 	s := p.table().enter()
 	defer s.leave()
 	r := s.row(p)
@@ -286,8 +288,7 @@ func (p *Process) Exec() error {
 	if err := r.mayAct("exec"); err != nil {
 		return err
 	}
-	s.execed(p.at, r)
-	s.settle()
+	s.exec(p, r.firstThread)
 	return nil
 }
 
