@@ -149,14 +149,18 @@ func newTwins(rt *rapid.T) *twins {
 	x.ok(err)
 	_, err = x.shell.Setsid()
 	x.ok(err)
-	for pid := PID(101); pid <= 102; pid++ { // in groups that are not orphaned
-		p, err := x.shell.Fork(pid).Leader(nil).Build()
-		x.ok(err)
-		x.ok(p.Setpgid(0, 0))
-		x.all = append(x.all, &twinProcess{real: p, does: map[Signal]Disposition{}, resets: map[Signal]bool{}, leaderMask: map[Signal]bool{},
-			threads: []*twinThread{{mask: map[Signal]bool{}, real: p.Thread()}}})
-	}
+	x.fork(101)
+	x.fork(102)
 	return x
+}
+
+// fork adds a process, in a group of its own that is not orphaned.
+func (x *twins) fork(pid PID) {
+	p, err := x.shell.Fork(pid).Leader(nil).Build()
+	x.ok(err)
+	x.ok(p.Setpgid(0, 0))
+	x.all = append(x.all, &twinProcess{real: p, does: map[Signal]Disposition{}, resets: map[Signal]bool{}, leaderMask: map[Signal]bool{},
+		threads: []*twinThread{{mask: map[Signal]bool{}, real: p.Thread()}}})
 }
 
 // signal draws one; those that end a process come seldom, or nothing else would.
@@ -178,11 +182,13 @@ func (x *twins) set() (SignalSet, map[Signal]bool) {
 	return SignalsOf(sigs...), m
 }
 
-// pick draws a process that has not ended and one of its threads.
+// pick draws a process that has not ended and one of its threads; when all have, a
+// new one.
 func (x *twins) pick() (*twinProcess, *twinThread) {
 	live := slices.DeleteFunc(slices.Clone(x.all), func(p *twinProcess) bool { return p.ended != 0 })
 	if len(live) == 0 {
-		x.Skip("all have ended")
+		x.fork(PID(101 + len(x.all)))
+		live = x.all[len(x.all)-1:]
 	}
 	p := rapid.SampledFrom(live).Draw(x.T, "process")
 	return p, rapid.SampledFrom(p.threads).Draw(x.T, "thread")
