@@ -258,7 +258,7 @@ var ends = []*operation{
 		return said(h.Wait4(ctx, WaitAny, WNOHANG|one(c, 0, WNOTHREAD, WCLONE, WUNTRACED)))
 	}),
 	threadActs("waitid", func(ctx context.Context, _ *world, h *Thread, c call) string {
-		return said(h.Waitid(ctx, one(c, P_ALL, P_PID, P_PGID, P_PIDFD), c.n, WNOHANG|WEXITED))
+		return said(h.Waitid(ctx, one(c, P_ALL, P_PID, P_PGID), c.n, WNOHANG|WEXITED))
 	}),
 	acts("usage", func(_ *world, p *Process, c call) string { return said(p.AddUsage(Usage{User: time.Duration(c.k)})) }),
 }
