@@ -21,7 +21,7 @@ import (
 // only one goroutine uses, in which the calls are done one by one. That such a
 // table keeps the rules is shown beside naive twins (model_test.go,
 // signalmodel_test.go, namespacemodel_test.go); here it is shown that many at once
-// can't make it do anything else. linearnaive_test.go asks a naive twin itself.
+// can't make it do anything else.
 //
 // All operations but the unlocked reads are judged together. An unlocked read is one
 // word, right at one moment; two such reads are not one cut, and so each is judged
