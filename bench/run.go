@@ -171,22 +171,31 @@ func takeTurn(dir string, w Wrapper, command []string) (took turnTook, err error
 // prepare makes the programs, axp, and the project to build.
 func prepare(dir string, files int) error {
 	for _, name := range []string{"forks", "turn", "nothing"} {
-		text, err := programs.ReadFile("programs/" + name + ".c")
-		if err != nil {
-			return err
-		}
-		source := filepath.Join(dir, name+".c")
-		if err := os.WriteFile(source, text, 0o644); err != nil {
-			return err
-		}
-		if err := tool("gcc", "-O2", "-o", filepath.Join(dir, name), source); err != nil {
+		if err := compile(dir, name); err != nil {
 			return err
 		}
 	}
-	if err := tool("go", "build", "-buildvcs=false", "-o", filepath.Join(dir, "axp"), "axprocess/cmd/axp"); err != nil {
+	if err := buildAxp(filepath.Join(dir, "axp")); err != nil {
 		return err
 	}
 	return project(filepath.Join(dir, "project"), files)
+}
+
+// compile makes one of the programs.
+func compile(dir, name string) error {
+	text, err := programs.ReadFile("programs/" + name + ".c")
+	if err != nil {
+		return err
+	}
+	source := filepath.Join(dir, name+".c")
+	if err := os.WriteFile(source, text, 0o644); err != nil {
+		return err
+	}
+	return tool("gcc", "-O2", "-o", filepath.Join(dir, name), source)
+}
+
+func buildAxp(to string) error {
+	return tool("go", "build", "-buildvcs=false", "-o", to, "axprocess/cmd/axp")
 }
 
 func tool(name string, args ...string) error {

@@ -42,6 +42,22 @@ func TestRunTableIsWhole(t *testing.T) {
 	}
 }
 
+// TestTreeTableIsWhole: ps and axp tree have figures, which are not judged.
+func TestTreeTableIsWhole(t *testing.T) {
+	for _, needed := range []string{"gcc", "ps"} {
+		if _, err := exec.LookPath(needed); err != nil {
+			t.Skip("not run: needs " + needed)
+		}
+	}
+	table, err := TreeTable(50)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lines := strings.Split(strings.TrimSpace(table), "\n"); len(lines) != 5 || strings.Contains(table, "NaN") {
+		t.Errorf("the table is not whole:\n%s", table)
+	}
+}
+
 // TestRunTableSaysWhatIsMissing: a program that is not there is named in its row,
 // and the others are measured.
 func TestRunTableSaysWhatIsMissing(t *testing.T) {

@@ -1,7 +1,7 @@
 // Command performance measures the model and writes the tables of
 // docs/performance.md, each between its markers; the prose around them stays.
 //
-//	go run ./bench/cmd/performance [-only model|wait|cuts|run] [-within 2m30s]
+//	go run ./bench/cmd/performance [-only model|wait|cuts|run|tree] [-within 2m30s]
 //
 // It is to be run at the module's root, on a machine that does nothing else.
 package main
@@ -20,7 +20,7 @@ import (
 const page = "docs/performance.md"
 
 func main() {
-	only := flag.String("only", "", "the one table to measure: model, wait, cuts or run")
+	only := flag.String("only", "", "the one table to measure: model, wait, cuts, run or tree")
 	within := flag.Duration("within", 150*time.Second, "how long the tables of the model and of axp run may take, about")
 	flag.Parse()
 	tables := []struct {
@@ -33,6 +33,7 @@ func main() {
 		{"run", func() (string, error) {
 			return bench.RunTable(bench.RunPlan{Forks: 10_000, Files: 16, Starts: 20, Within: *within})
 		}},
+		{"tree", func() (string, error) { return bench.TreeTable(10_000) }},
 	}
 	for _, t := range tables {
 		if *only != "" && *only != t.name {
