@@ -116,6 +116,9 @@ func (s *signals) take(sig syscall.Signal) {
 func (s *signals) endedBy() bool {
 	heard, end := s.heard, s.cmd.Ended()
 	s.heard = time.Now()
+	if end.IsZero() {
+		end = s.heard // the kernel knows of it already
+	}
 	return time.Since(end) < sameKey && end.Sub(heard) > sameKey
 }
 
