@@ -197,8 +197,9 @@ func (p *Process) killPlainly(k *KillResult, op string, pid PID, to *Process, si
 	}
 	if to != nil && to.at != 0 && p.at != 0 {
 		if from, r := s.rows.At(p.at), s.rows.At(to.at); from.alive() && from.space|r.space == 0 && to.State() == Running && r.alive() {
-			if done = true; s.merges(r, sig) {
-				k.first.Process, k.first.Signal, k.first.Action, k.first.Reason = to, sig, Merged, op
+			done = true
+			if a := s.idleAction(r, sig); a != 0 {
+				k.first.Process, k.first.Signal, k.first.Action, k.first.Reason = to, sig, a, op
 			} else {
 				s.killOne(p, from, to, r, sig, op, k)
 			}
@@ -208,11 +209,19 @@ func (p *Process) killPlainly(k *KillResult, op string, pid PID, to *Process, si
 	return done
 }
 
-// merges says whether a signal is pending already and changes nothing, where nobody
-// has to be told of that.
-func (s *state) merges(r *row, sig Signal) bool {
-	const counts = standard &^ (defaultStop | 1<<(SIGCONT-1))
-	return r.sharedBits()&sig.set()&counts != 0 && s.plain && !s.noticing
+// idleAction is what becomes of a signal that changes nothing, where nobody has to be
+// told of that: it is ignored, or pending already. 0: it may change something.
+func (s *state) idleAction(r *row, sig Signal) Action {
+	bit := sig.set()
+	switch {
+	case bit&(defaultStop|SIGCONT.set()) != 0 || !s.plain || s.noticing:
+		return 0
+	case r.does().ignores(sig) && r.maskOf(r.leader())&bit == 0:
+		return Dropped
+	case r.sharedBits()&bit&standard != 0:
+		return Merged
+	}
+	return 0
 }
 
 // killOne sends to one running process.

@@ -340,23 +340,28 @@ func (s *state) searched(at slab.Index, h *Thread, w *want, do func(*brood) bool
 // oldestReady finds the child of one list that became a child first among those
 // that have something to report.
 func (s *state) oldestReady(parent slab.Index, b *brood, w *want) (slab.Index, WaitCause) {
-	var best slab.Index
-	var cause WaitCause
+	var zombie slab.Index
 	if w.opts&WEXITED != 0 {
-		if best = s.firstZombie(b.zombies, w); best != 0 {
-			cause = Exited // take knows which kind of end it was
-		}
+		zombie = s.firstZombie(b.zombies, w)
 	}
 	if w.opts&(WSTOPPED|WCONTINUED) != 0 {
-		s.changed(parent, func(at slab.Index, r *row) {
-			if s.broodOf(parent, r.owner) != b || !w.matches(r) {
-				return
-			}
-			if c := w.ready(r); c != 0 && (best == 0 || r.birth < s.rows.At(best).birth) {
-				best, cause = at, c
-			}
-		})
+		return s.oldestChanged(parent, b, w, zombie)
 	}
+	return zombie, Exited // take knows which kind of end it was
+}
+
+// oldestChanged is oldestReady where stops and continues count too, beside the oldest
+// zombie.
+func (s *state) oldestChanged(parent slab.Index, b *brood, w *want, zombie slab.Index) (slab.Index, WaitCause) {
+	best, cause := zombie, Exited
+	s.changed(parent, func(at slab.Index, r *row) {
+		if s.broodOf(parent, r.owner) != b || !w.matches(r) {
+			return
+		}
+		if c := w.ready(r); c != 0 && (best == 0 || r.birth < s.rows.At(best).birth) {
+			best, cause = at, c
+		}
+	})
 	return best, cause
 }
 
@@ -488,7 +493,7 @@ func (s *state) take(at slab.Index, cause WaitCause, opts WaitOptions, found *Wa
 	switch {
 	case opts&WNOWAIT != 0:
 	case cause == Exited:
-		if found.Usage != (Usage{}) {
+		if r.extra != nil && found.Usage != (Usage{}) {
 			parent := s.rows.At(r.parent).ext()
 			parent.waited = parent.waited.plus(found.Usage)
 			s.touched(s.rows.At(r.parent).process, "usage of a child")
