@@ -167,10 +167,26 @@ func (ns *Namespace) takeNext(n, maxPID PID) PID {
 	if ns.level > 1 {
 		n = ns.parent.takeNext(n, maxPID)
 	}
-	nr := ns.levels.next(maxPID)
-	ns.levels.set(nr, n)
-	ns.levels.cursor = nr
-	return nr
+	return ns.levels.takeNext(n, maxPID)
+}
+
+// takeNext is next and set, for what has number above in the namespace above.
+func (l *levels) takeNext(above, maxPID PID) PID {
+	n := l.cursor + 1
+	if n < maxPID {
+		p := l.pages.need(int(n >> levelBits))
+		if p.above[n%levelLen] == 0 { // as nearly always
+			p.above[n%levelLen] = above
+			p.used++
+			l.n++
+			l.cursor = n
+			return n
+		}
+	}
+	n = l.next(maxPID)
+	l.set(n, above)
+	l.cursor = n
+	return n
 }
 
 // spend advances the cursors past the numbers that were chosen: those of a birth
