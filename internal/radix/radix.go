@@ -11,9 +11,10 @@
 //     often what is filled next;
 //   - one empty node is kept as a spare: a churn at its edge must not allocate
 //     each time;
-//   - a page's base is changed only while the page is empty and unreachable. A
-//     reader that still holds such a page sees nil, which was true when the
-//     page was taken away, or sees the new base and starts again.
+//   - a page's place is changed only while the page is empty and unreachable, and
+//     never comes back: it counts the uses of the page. A reader that still holds
+//     such a page sees nil, which was true when the page was taken away, or sees
+//     that the place has changed around its look at the slot, and starts again.
 package radix
 
 import (
@@ -44,7 +45,7 @@ type node[T any] struct {
 }
 
 type page[T any] struct {
-	base  atomic.Uint32
+	place atomic.Uint64 // its first key, above it how often it has been placed
 	used  int32
 	slots [pageLen]atomic.Pointer[T]
 }
@@ -65,8 +66,9 @@ func (t *Table[T]) Get(key uint32) *T {
 		if pg == nil {
 			return nil
 		}
+		place := pg.place.Load()
 		v := pg.slots[key%pageLen].Load()
-		if pg.base.Load() == key&^(pageLen-1) {
+		if uint32(place) == key&^(pageLen-1) && pg.place.Load() == place {
 			return v
 		}
 		// The page was emptied and reused between two of our loads.
@@ -80,7 +82,7 @@ func (t *Table[T]) Len() int { return t.n }
 // is the first of its page and no spare page is at hand.
 func (t *Table[T]) Set(key uint32, v *T) {
 	pg := t.recent
-	if pg == nil || pg.base.Load() != key&^(pageLen-1) {
+	if pg == nil || uint32(pg.place.Load()) != key&^(pageLen-1) {
 		if pg = t.reachable(key); pg == nil {
 			if v == nil {
 				return
@@ -138,7 +140,7 @@ func (t *Table[T]) grow(key uint32) *page[T] {
 		}
 		(*root)[top].Store(nd)
 	}
-	pg.base.Store(key &^ (pageLen - 1))
+	pg.place.Store((pg.place.Load()>>32+1)<<32 | uint64(key&^(pageLen-1)))
 	nd.used++
 	nd.pages[key>>pageBits%nodeLen].Store(pg)
 	return pg
@@ -168,7 +170,7 @@ func (t *Table[T]) unused() *page[T] {
 	if t.recent == pg {
 		t.recent = nil
 	}
-	key, root := pg.base.Load(), t.root.Load()
+	key, root := uint32(pg.place.Load()), t.root.Load()
 	nd := (*root)[key>>nodeSpan].Load()
 	nd.pages[key>>pageBits%nodeLen].Store(nil)
 	if nd.used--; nd.used == 0 {
