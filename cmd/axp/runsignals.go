@@ -41,6 +41,8 @@ type signals struct {
 	done    chan struct{}
 	broken  atomic.Bool
 	stopped atomic.Bool // the command was stopped
+	keyed   atomic.Bool // a ctrl-Z was heard that may stop the command
+	late    atomic.Bool // the command was stopped by one that was not heard yet
 	asked   bool        // to end the wait
 	heard   time.Time   // when a key was that may have ended the command
 	once    sync.Once
@@ -91,8 +93,13 @@ func (s *signals) take(sig syscall.Signal) {
 			_ = s.cmd.Signal(sig)
 		}
 		return
-	case syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU:
-		if !fromTerminal && sig == syscall.SIGTSTP {
+	case syscall.SIGTTIN, syscall.SIGTTOU:
+		return
+	case syscall.SIGTSTP:
+		if s.late.Swap(false) {
+			return // we were stopped and continued, in the background perhaps, before we heard of it
+		}
+		if s.keyed.Store(true); !fromTerminal {
 			s.pass(sig)
 		}
 		return
@@ -157,7 +164,17 @@ func (s *signals) onStop(sig axprocess.Signal) {
 	if sig == 0 || s.tty == nil {
 		return
 	}
-	go func() { _ = unix.Kill(os.Getpid(), unix.SIGSTOP) }()
+	go func() {
+		unheard := sig == axprocess.SIGTSTP && !s.keyed.Swap(false)
+		if unheard {
+			s.late.Store(true)
+		}
+		_ = unix.Kill(os.Getpid(), unix.SIGSTOP)
+		if unheard {
+			time.Sleep(sameKey) // since we were continued
+			s.late.Store(false)
+		}
+	}()
 }
 
 // dieOf ends axp by a signal as the command was, but without a core.
