@@ -75,23 +75,27 @@ func Median(v []float64) float64 {
 	return v[len(v)/2]
 }
 
+// oldMost is among how many the original's bytes are counted: to make a million takes
+// it minutes, since it scans all of them each thousand operations.
+const oldMost = 100_000
+
 // BytesAProcess returns what a bare process costs, among n of them, everything
-// counted but the handles' slice; ours, then the original's.
+// counted but the handles' slice; ours, then the original's, among oldMost at most.
 func BytesAProcess(n int) (ours, theirs float64) {
-	measure := func(build func() any) float64 {
+	measure := func(n int, build func() any) float64 {
 		before := live()
 		all := build()
 		bytes := float64(live()-before) / float64(n)
 		runtime.KeepAlive(all)
 		return bytes
 	}
-	ours = measure(func() any {
+	ours = measure(n, func() any {
 		w := newWorld(n)
 		w.others = nil
 		return w
 	})
-	theirs = measure(func() any {
-		w := newOldWorld(n)
+	theirs = measure(min(n, oldMost), func() any {
+		w := newOldWorld(min(n, oldMost))
 		w.others = nil
 		return w
 	})
