@@ -129,12 +129,8 @@ func (s *state) announce(m *posted, h *Thread, a Action) {
 }
 
 func (s *state) tellOf(m *posted, h *Thread, a Action) {
-	if s.noticing {
-		s.notice(m, h, a)
-	}
-	if s.log != nil {
-		s.logSignal(m, h, a)
-	}
+	s.notice(m, h, a)
+	s.logSignal(m, h, a)
 }
 
 // deliver does what the kernel does between send_signal and get_signal.
@@ -164,11 +160,6 @@ func (s *state) hit(m *posted) (Action, *Thread) {
 	if r == nil || m.to.State() != Running || !r.alive() {
 		return Dropped, nil
 	}
-	return s.hitAlive(r, m)
-}
-
-// hitAlive is hit of a running process.
-func (s *state) hitAlive(r *row, m *posted) (Action, *Thread) {
 	at := m.to.at
 	if s.log != nil {
 		s.touchedAll(m.to, "a signal")

@@ -201,7 +201,7 @@ func (p *Process) killPlainly(k *KillResult, op string, pid PID, to *Process, si
 			if a := s.idleAction(r, sig); a != 0 {
 				k.first.Process, k.first.Signal, k.first.Action, k.first.Reason = to, sig, a, op
 			} else {
-				s.killOne(p, from, to, r, sig, op, k)
+				s.killOne(p, from, to, sig, op, k)
 			}
 		}
 	}
@@ -225,23 +225,15 @@ func (s *state) idleAction(r *row, sig Signal) Action {
 }
 
 // killOne sends to one running process.
-func (s *state) killOne(p *Process, from *row, to *Process, r *row, sig Signal, op string, k *KillResult) {
+func (s *state) killOne(p *Process, from *row, to *Process, sig Signal, op string, k *KillResult) {
 	var m posted // field by field: a literal is copied, and the copy waits for the stores
 	m.to, m.reason = to, op
 	m.info.Signal, m.info.PID, m.info.UID = sig, p.pid, from.uid()
 	s.record = true
-	action, h := s.hitAlive(r, &m)
-	e := &k.first
-	e.Process, e.Thread, e.Signal, e.Action, e.Reason = to, h, sig, action, op
-	s.announce(&m, h, action)
-	s.goOn(&m, action)
+	s.shootFirst(&m, k)
 	s.settle()
 	s.record = false
-	if len(s.effects) > 0 {
-		s.aimed = append(s.aimed, target{process: to})
-		k.more = s.killedMore(k.first)
-		s.forgetAims()
-	}
+	s.addUp(target{process: to}, k)
 }
 
 // send asks for permission where somebody has to be asked, and sends.
@@ -421,6 +413,16 @@ func (s *state) shoot(p *Process, a *aim, one target, k *KillResult) *Error {
 		s.settle()
 		s.record = false
 	}
+	s.addUp(one, k)
+	if k.first.Action == Overflowed {
+		return refuse(a.reason, p.pid, syscall.EAGAIN, "%d signals are queued for %d", s.pendingLimit, k.first.Process.pid)
+	}
+	return nil
+}
+
+// addUp completes the result of a kill that reached several, or did more than one
+// thing; one is whom it was for, if it could be for one only.
+func (s *state) addUp(one target, k *KillResult) {
 	if len(s.aimed) > 1 || len(s.effects) > 0 {
 		if one.process != nil {
 			s.aimed = append(s.aimed, one)
@@ -430,10 +432,6 @@ func (s *state) shoot(p *Process, a *aim, one target, k *KillResult) *Error {
 	if len(s.aimed) > 0 {
 		s.forgetAims()
 	}
-	if k.first.Action == Overflowed {
-		return refuse(a.reason, p.pid, syscall.EAGAIN, "%d signals are queued for %d", s.pendingLimit, k.first.Process.pid)
-	}
-	return nil
 }
 
 // ownNumber is a sender's number in its own namespace. The kernel gives it to
@@ -498,7 +496,8 @@ func (s *state) address(p *Process, m *posted, to target, own PID, faded bool) {
 // shootFirst delivers to the first target; its effect goes into the result at once.
 func (s *state) shootFirst(m *posted, k *KillResult) {
 	action, h := s.hit(m)
-	k.first = Effect{m.to, h, m.info.Signal, action, m.reason}
+	e := &k.first
+	e.Process, e.Thread, e.Signal, e.Action, e.Reason = m.to, h, m.info.Signal, action, m.reason
 	s.announce(m, h, action)
 	s.goOn(m, action)
 }

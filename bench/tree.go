@@ -4,13 +4,13 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -100,7 +100,7 @@ func saveProc(to string) error {
 		names = append(names, more...)
 	}
 	for _, name := range append(names, "/proc/stat", "/proc/uptime") {
-		if err := copyFile(filepath.Join(to, strings.TrimPrefix(name, "/proc")), name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := copyFile(filepath.Join(to, strings.TrimPrefix(name, "/proc")), name); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ESRCH) {
 			return err
 		}
 	}
@@ -108,7 +108,7 @@ func saveProc(to string) error {
 }
 
 func copyFile(to, from string) error {
-	text, err := readAll(from)
+	text, err := os.ReadFile(from)
 	if err != nil {
 		return err
 	}
@@ -116,18 +116,4 @@ func copyFile(to, from string) error {
 		return err
 	}
 	return os.WriteFile(to, text, 0o644)
-}
-
-// readAll reads a file of /proc; of a process that has ended there is none (ESRCH).
-func readAll(name string) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(f)
-	if err != nil {
-		return nil, fs.ErrNotExist
-	}
-	return text, nil
 }

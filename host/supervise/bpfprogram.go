@@ -265,12 +265,18 @@ func (b *bpf) onFork(o offsets) asm.Instructions {
 		b.submit())
 }
 
-func (b *bpf) onExec(o offsets) asm.Instructions {
-	return program(asm.Instructions{
+// firstArgument begins a program about the task that is a tracepoint's first argument:
+// R6 has the arguments, R7 and R8 the task.
+func firstArgument() asm.Instructions {
+	return asm.Instructions{
 		asm.Mov.Reg(asm.R6, asm.R1),
 		asm.LoadMem(asm.R7, asm.R6, 0, asm.DWord),
 		asm.Mov.Reg(asm.R8, asm.R7),
-	}, b.ifFollowed(o), b.fill(o, eventExec, headLen+argsLen), o.group(), asm.Instructions{
+	}
+}
+
+func (b *bpf) onExec(o offsets) asm.Instructions {
+	return program(firstArgument(), b.ifFollowed(o), b.fill(o, eventExec, headLen+argsLen), o.group(), asm.Instructions{
 		asm.LoadMem(asm.R1, asm.R6, 8, asm.DWord),
 		asm.StoreMem(asm.R9, atCode, asm.R1, asm.Word),
 		asm.Mov.Reg(asm.R1, asm.R9),
@@ -295,11 +301,7 @@ func (b *bpf) onExec(o offsets) asm.Instructions {
 }
 
 func (b *bpf) onExit(o offsets) asm.Instructions {
-	return program(asm.Instructions{
-		asm.Mov.Reg(asm.R6, asm.R1),
-		asm.LoadMem(asm.R7, asm.R6, 0, asm.DWord),
-		asm.Mov.Reg(asm.R8, asm.R7),
-	}, b.ifFollowed(o), b.fill(o, eventExit, headLen), o.group(),
+	return program(firstArgument(), b.ifFollowed(o), b.fill(o, eventExit, headLen), o.group(),
 		read(asm.R9, atCode, 4, asm.R7, o.exitCode),
 		asm.Instructions{
 			asm.LoadMem(asm.R2, asm.R6, 8, asm.DWord),
@@ -317,11 +319,7 @@ func (b *bpf) onExit(o offsets) asm.Instructions {
 // onFreed comes a moment after somebody has reaped the task, when its number may be
 // another's already: the start time tells.
 func (b *bpf) onFreed(o offsets) asm.Instructions {
-	return program(asm.Instructions{
-		asm.Mov.Reg(asm.R6, asm.R1),
-		asm.LoadMem(asm.R7, asm.R6, 0, asm.DWord),
-		asm.Mov.Reg(asm.R8, asm.R7),
-	},
+	return program(firstArgument(),
 		load(asm.R9, asm.Word, asm.R7, o.pid),
 		load(asm.R2, asm.Word, asm.R7, o.tgid),
 		asm.Instructions{asm.JNE.Reg(asm.R9, asm.R2, "end")},
