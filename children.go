@@ -36,8 +36,6 @@ func (s *state) broodOf(parent slab.Index, owner *Thread) *brood {
 // waited for there.
 func (s *state) adopt(parent slab.Index, owner *Thread, at slab.Index, r *row) {
 	b := s.broodOf(parent, owner)
-	s.births++
-	r.parent, r.owner, r.birth = parent, owner, s.births
 	r.prevSibling, r.nextSibling = b.last, 0
 	if b.last == 0 {
 		b.first = at
@@ -45,6 +43,13 @@ func (s *state) adopt(parent slab.Index, owner *Thread, at slab.Index, r *row) {
 		s.rows.At(b.last).nextSibling = at
 	}
 	b.last = at
+	s.belong(parent, owner, b, at, r)
+}
+
+// belong notes in the row of a process whose child it is, once it is on that list.
+func (s *state) belong(parent slab.Index, owner *Thread, b *brood, at slab.Index, r *row) {
+	s.births++
+	r.parent, r.owner, r.birth = parent, owner, s.births
 	if r.process.State() == Zombie {
 		s.pushZombie(&b.zombies, at)
 	}

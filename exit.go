@@ -259,7 +259,7 @@ func (s *state) orphanChildren(at slab.Index, r *row) (zombies []slab.Index) {
 	to, owner := s.reaperOf(r)
 	first, last := r.brood.first, r.brood.last
 	r.brood = brood{}
-	b := s.broodOf(to, owner)
+	b, why := s.broodOf(to, owner), s.reaperReason(to)
 	for before, childAt := slab.Index(0), first; childAt != 0; {
 		child := s.rows.After(before, childAt)
 		p := child.process
@@ -271,17 +271,11 @@ func (s *state) orphanChildren(at slab.Index, r *row) (zombies []slab.Index) {
 		if child.flags&flagOtherExit != 0 {
 			child.flags &^= flagOtherExit | flagParentExeced // kernel: reparent_leader
 		}
-		s.births++
-		child.parent, child.owner, child.birth = to, owner, s.births
+		s.belong(to, owner, b, childAt, child)
 		if p.State() == Zombie {
-			s.pushZombie(&b.zombies, childAt)
 			zombies = append(zombies, childAt)
 		}
-		if child.extra != nil {
-			s.announceStop(childAt, child)
-			s.missStop(to, child)
-		}
-		s.logAdopted(EventReparented, child, r.process, s.reaperReason(to))
+		s.logAdopted(EventReparented, child, r.process, why)
 		if child.extra != nil || child.firstThread != nil {
 			s.parentDied(child, r.process)
 		}
